@@ -1,0 +1,305 @@
+import { Readable } from 'node:stream'
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import { type Static, Type } from 'typebox'
+import type { Engine } from '../src/engine/engine.ts'
+import type { TaskEvent } from '../src/engine/events.ts'
+import { ErrandError } from '../src/task/errors.ts'
+import { isTerminal } from '../src/task/lifecycle.ts'
+import type { Change } from '../src/task/store.ts'
+import type { Task } from '../src/task/task.ts'
+import { responses, streams } from './openapi.ts'
+import { IdParams } from './schemas.ts'
+import { toLogLine, toSummary, toTime } from './task-json.ts'
+
+/** A reader that is this far behind, in characters, is let go: it can come back with its Last-Event-ID. */
+const MAX_BEHIND = 1_048_576
+const MAX_STREAMS = 1_000
+/** Proxies close what is silent for long; a comment now and then is not. */
+const KEEP_ALIVE_MS = 15_000
+
+const LastEventId = Type.Object({
+  'last-event-id': Type.Optional(
+    Type.String({
+      description: 'The id of the last event received: what came since is sent first',
+    }),
+  ),
+})
+const LogQuery = Type.Object(
+  {
+    follow: Type.Optional(
+      Type.Unsafe<string>({
+        type: 'string',
+        enum: ['', 'true', '1', 'false', '0'],
+        description:
+          'Send the lines as they come, one JSON document a line, until the task settles',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+)
+const LogPage = Type.Object({ logs: Type.Array(Type.Ref('LogLine#')) })
+
+const STREAM_TEXT =
+  'Server-sent events: `status` and `progress` with the task’s short form as it then was, `log` with a line. ' +
+  '`reset` comes first where events since Last-Event-ID are lost: read the tasks anew.'
+
+/** What is sent as it happens: `/events`, and the events and the log of one task. */
+export function eventRoutes(app: FastifyInstance, engine: Engine): void {
+  app.get(
+    '/events',
+    {
+      schema: {
+        tags: ['Events'],
+        operationId: 'streamEvents',
+        summary: 'Watch every change of every task',
+        description: STREAM_TEXT,
+        headers: LastEventId,
+        response: streams('text/event-stream', 'Events, until the server stops'),
+      },
+    },
+    async (request, reply) =>
+      sendEvents(reply, streamAll(engine, header(request.headers['last-event-id']))),
+  )
+  app.get<{ Params: Static<typeof IdParams> }>(
+    '/tasks/:id/events',
+    {
+      schema: {
+        tags: ['Events'],
+        operationId: 'streamTaskEvents',
+        summary: 'Watch one task until it settles',
+        description: `${STREAM_TEXT} The stream begins with the kept log lines and the present status, and ends with the task. 204 where the task has settled and nothing is left to send.`,
+        params: IdParams,
+        headers: LastEventId,
+        response: streams('text/event-stream', 'Events, until the task settles'),
+      },
+    },
+    async (request, reply) => {
+      const stream = await streamTask(
+        engine,
+        request.params.id,
+        header(request.headers['last-event-id']),
+      )
+      return stream === undefined ? reply.code(204).send() : sendEvents(reply, stream)
+    },
+  )
+  app.get<{ Params: Static<typeof IdParams>; Querystring: Static<typeof LogQuery> }>(
+    '/tasks/:id/logs',
+    {
+      schema: {
+        tags: ['Tasks'],
+        operationId: 'getTaskLogs',
+        summary: 'Read what the worker logged',
+        description:
+          'The latest lines, at most 1,000. With ?follow, application/x-ndjson until the task settles.',
+        params: IdParams,
+        querystring: LogQuery,
+        response: responses({ 200: LogPage }),
+      },
+    },
+    async (request, reply) => {
+      const { follow } = request.query
+      if (follow === undefined || follow === 'false' || follow === '0') {
+        return { logs: (await engine.logs(request.params.id)).map(toLogLine) }
+      }
+      const stream = await followLog(engine, request.params.id)
+      return reply.type('application/x-ndjson').header('cache-control', 'no-store').send(stream)
+    },
+  )
+}
+
+/** Text that is sent as it comes, to a reader that keeps up. */
+class PushStream extends Readable {
+  readonly #onClose: () => void
+  readonly #keepAlive: NodeJS.Timeout | undefined
+
+  constructor(onClose: () => void, keepAlive: boolean) {
+    super({ encoding: 'utf8', highWaterMark: MAX_BEHIND, read: () => {} })
+    this.#onClose = onClose
+    this.#keepAlive = keepAlive ? setInterval(() => this.write(':\n\n'), KEEP_ALIVE_MS) : undefined
+  }
+
+  write(text: string): void {
+    if (this.destroyed || this.readableEnded) return
+    if (!this.push(text)) this.destroy()
+  }
+
+  end(): void {
+    if (!this.destroyed) this.push(null)
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    clearInterval(this.#keepAlive)
+    this.#onClose()
+    callback(error)
+  }
+}
+
+function streamAll(engine: Engine, after: string | undefined): PushStream {
+  checkRoom(engine)
+  const stream = new PushStream(() => subscription.close(), true)
+  const send = (event: TaskEvent) => {
+    if (event.change.type !== 'log') stream.write(toSse(event.id, event.change))
+  }
+  const subscription = engine.events.subscribe({ onEvent: send, onEnd: () => stream.end() }, after)
+  stream.write(
+    subscription.isGap ? reset(subscription.lastId) : `id: ${subscription.lastId}\n:\n\n`,
+  )
+  for (const event of subscription.missed) send(event)
+  return stream
+}
+
+/** The events of one task; undefined where it has settled and the reader has all there was. */
+async function streamTask(
+  engine: Engine,
+  id: string,
+  lastId: string | undefined,
+): Promise<PushStream | undefined> {
+  checkRoom(engine)
+  const [after, fromLog] = splitId(lastId)
+  let nextLog = fromLog
+  const stream: PushStream = new PushStream(() => subscription.close(), true)
+  const send = ({ id: eventId, change }: TaskEvent) => {
+    if (change.task.id !== id) return
+    if (change.type === 'log') {
+      if (change.entry.index < nextLog) return
+      nextLog = change.entry.index + 1
+    }
+    stream.write(toSse(`${eventId}.${nextLog}`, change))
+    if (change.type === 'status' && isTerminal(change.status)) stream.end()
+  }
+  const early: TaskEvent[] = []
+  let deliver: (event: TaskEvent) => void = (event) => early.push(event)
+  const subscription = engine.events.subscribe(
+    { onEvent: (event) => deliver(event), onEnd: () => stream.end() },
+    after,
+  )
+  try {
+    const task = await engine.get(id)
+    const entries = await engine.logs(id, nextLog)
+    const missed = subscription.missed.filter((event) => event.change.task.id === id)
+    const isUpToDate =
+      after !== undefined && !subscription.isGap && missed.length === 0 && entries.length === 0
+    if (isUpToDate && isTerminal(task.status)) {
+      stream.destroy()
+      return undefined
+    }
+    if (subscription.isGap) stream.write(reset(`${subscription.lastId}.${nextLog}`))
+    for (const entry of entries)
+      send({ id: subscription.lastId, change: { type: 'log', task, entry, at: entry.at } })
+    const isReplay = after !== undefined && !subscription.isGap
+    for (const event of isReplay ? missed : [present(subscription.lastId, task)]) send(event)
+    deliver = send
+    for (const event of early) send(event)
+    return stream
+  } catch (error) {
+    stream.destroy()
+    throw error
+  }
+}
+
+async function followLog(engine: Engine, id: string): Promise<PushStream> {
+  checkRoom(engine)
+  let next = 0
+  const stream: PushStream = new PushStream(() => subscription.close(), false)
+  const onChange = (change: Change) => {
+    if (change.task.id !== id) return
+    if (change.type === 'log' && change.entry.index >= next) {
+      next = change.entry.index + 1
+      stream.write(`${JSON.stringify(toLogLine(change.entry))}\n`)
+    }
+    if (change.type === 'status' && isTerminal(change.status)) stream.end()
+  }
+  const subscription = engine.events.subscribe({
+    onEvent: ({ change }) => onChange(change),
+    onEnd: () => stream.end(),
+  })
+  try {
+    const entries = await engine.logs(id)
+    const task = await engine.get(id)
+    for (const entry of entries) onChange({ type: 'log', task, entry, at: entry.at })
+    if (isTerminal(task.status)) stream.end()
+    return stream
+  } catch (error) {
+    stream.destroy()
+    throw error
+  }
+}
+
+/** The task as it stands, as the event that a reader without a past begins with. */
+function present(id: string, task: Task): TaskEvent {
+  const at = task.finishedAt ?? task.startedAt ?? task.createdAt
+  return { id, change: { type: 'status', task, status: task.status, attempt: task.attempt, at } }
+}
+
+function toSse(id: string, change: Change): string {
+  const at = toTime(change.at)
+  const { task } = change
+  if (change.type === 'log')
+    return frame(id, 'log', { id: task.id, worker: task.worker, ...toLogLine(change.entry) })
+  if (change.type === 'progress') {
+    return frame(id, 'progress', {
+      id: task.id,
+      worker: task.worker,
+      progress: change.progress,
+      at,
+    })
+  }
+  const { id: taskId, worker, priority, tags, parent, restartOf, createdAt } = toSummary(task)
+  const isNow = task.status === change.status
+  return frame(id, 'status', {
+    id: taskId,
+    worker,
+    status: change.status,
+    attempt: change.attempt,
+    at,
+    priority,
+    tags,
+    parent,
+    restartOf,
+    createdAt,
+    // What only the status that the task has now can vouch for.
+    ...(isNow && { error: task.error, notice: task.notice }),
+  })
+}
+
+/** One event in the format of the HTML standard (server-sent events, section 9.2). */
+function frame(id: string, event: string, data: object): string {
+  return `id: ${id}\nevent: ${event}\ndata: ${JSON.stringify(data)}\n\n`
+}
+
+function reset(id: string): string {
+  return frame(id, 'reset', {})
+}
+
+/** A task's event ids carry the next log line beside the event: each is kept, and can be resumed, apart. */
+function splitId(id: string | undefined): [event: string | undefined, nextLog: number] {
+  if (id === undefined) return [undefined, 0]
+  const dot = id.lastIndexOf('.')
+  const nextLog = Number(id.slice(dot + 1))
+  return dot === -1 || !Number.isSafeInteger(nextLog) || nextLog < 0
+    ? [id, 0]
+    : [id.slice(0, dot), nextLog]
+}
+
+function checkRoom(engine: Engine): void {
+  if (engine.events.readers < MAX_STREAMS) return
+  throw new ErrandError(
+    'too-many-streams',
+    `The server holds ${MAX_STREAMS} streams, as many as it may: close some.`,
+    {
+      retryAfter: 5,
+    },
+  )
+}
+
+function header(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value[0] : value
+}
+
+function sendEvents(reply: FastifyReply, stream: Readable): FastifyReply {
+  return reply
+    .header('content-type', 'text/event-stream; charset=utf-8')
+    .header('cache-control', 'no-store')
+    .header('x-accel-buffering', 'no')
+    .send(stream)
+}

@@ -1,0 +1,80 @@
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { ErrandError, type ErrorCode } from '../src/task/errors.ts'
+
+export const PROBLEM = 'application/problem+json'
+
+/** What Fastify's own errors are in Errand's catalogue. */
+const FASTIFY_CODES: { readonly [code: string]: ErrorCode } = {
+  FST_ERR_CTP_INVALID_JSON_BODY: 'invalid-json',
+  FST_ERR_CTP_EMPTY_JSON_BODY: 'invalid-json',
+  FST_ERR_CTP_BODY_TOO_LARGE: 'body-too-large',
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported-media-type',
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'invalid-request',
+  FST_ERR_VALIDATION: 'invalid-request',
+  FST_ERR_MAX_PARAM_LENGTH: 'not-found',
+  FST_ERR_BAD_URL: 'not-found',
+  FST_ERR_NOT_FOUND: 'not-found',
+}
+
+const HINTS: { readonly [code in ErrorCode]?: string } = {
+  'unsupported-media-type': 'Send the body as JSON, with Content-Type: application/json.',
+  'body-too-large': 'Send less, or raise ERRAND_BODY_LIMIT.',
+}
+
+/** The error of the catalogue that stands for whatever went wrong while a request was answered. */
+export function toErrandError(error: FastifyError | Error, request: FastifyRequest): ErrandError {
+  if (error instanceof ErrandError) return error
+  const code = 'code' in error ? FASTIFY_CODES[error.code] : undefined
+  const status = 'statusCode' in error ? (error.statusCode ?? 500) : 500
+  if (code !== undefined || (status >= 400 && status < 500)) {
+    const known = code ?? 'invalid-request'
+    const hint = HINTS[known]
+    const faults = 'faults' in error && Array.isArray(error.faults) ? error.faults : undefined
+    return new ErrandError(
+      known,
+      hint ?? `${request.method} ${request.routeOptions.url ?? request.url}: ${error.message}.`,
+      {
+        ...(faults !== undefined && { faults }),
+      },
+    )
+  }
+  request.log.error({ err: error, method: request.method, url: request.url }, 'a request failed')
+  return new ErrandError('internal-error', 'The server failed at this request; its log says why.', {
+    cause: error,
+  })
+}
+
+/** The problem document of RFC 9457 for an error. */
+export function toProblem(error: ErrandError) {
+  return {
+    type: `urn:errand:${error.code}`,
+    title: error.title,
+    status: error.status,
+    code: error.code,
+    detail: error.message,
+    errors: error.faults,
+  }
+}
+
+export function sendProblem(
+  error: FastifyError | Error,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
+  const known = toErrandError(error, request)
+  setErrorHeaders(known, reply)
+  return reply.code(known.status).type(PROBLEM).send(toProblem(known))
+}
+
+/** The headers that belong to an error, in whatever form its body is. */
+export function setErrorHeaders(error: ErrandError, reply: FastifyReply): void {
+  if (error.retryAfter !== undefined) reply.header('retry-after', String(error.retryAfter))
+  if (error.code === 'unauthorized') reply.header('www-authenticate', 'Bearer realm="errand"')
+}
+
+export function notFound(request: FastifyRequest): never {
+  throw new ErrandError(
+    'not-found',
+    `There is nothing at ${request.method} ${request.url.slice(0, 200)}: /docs lists what there is.`,
+  )
+}

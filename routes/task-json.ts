@@ -1,0 +1,66 @@
+import { isTerminal } from '../src/task/lifecycle.ts'
+import type { LogEntry, Task } from '../src/task/task.ts'
+
+let lastTime = 0
+let lastText = new Date(0).toISOString()
+
+/** RFC 3339 with milliseconds. Most times that are rendered after each other are the same. */
+export function toTime(epochMs: number): string {
+  if (epochMs !== lastTime) {
+    lastText = new Date(epochMs).toISOString()
+    lastTime = epochMs
+  }
+  return lastText
+}
+
+function toOptionalTime(epochMs: number | undefined): string | undefined {
+  return epochMs === undefined ? undefined : toTime(epochMs)
+}
+
+/** A task without its input and output. Members that are undefined do not appear on the wire. */
+export function toSummary(task: Task) {
+  const { startedAt, finishedAt } = task
+  return {
+    id: task.id,
+    worker: task.worker,
+    status: task.status,
+    attempt: task.attempt,
+    priority: task.priority,
+    tags: task.tags,
+    parent: task.parent,
+    restartOf: task.restartOf,
+    progress: task.progress,
+    notice: task.notice,
+    createdAt: toTime(task.createdAt),
+    runAt: toOptionalTime(task.runAt),
+    startedAt: toOptionalTime(startedAt),
+    finishedAt: toOptionalTime(finishedAt),
+    durationMs: durationOf(task),
+  }
+}
+
+/** A summary with the output or the error, where there is one. */
+export function toSettled(task: Task) {
+  return Object.assign(toSummary(task), { output: task.output, error: task.error })
+}
+
+/** The whole task. */
+export function toTask(task: Task) {
+  return Object.assign(toSettled(task), {
+    input: task.input,
+    timeoutMs: task.options?.timeout,
+    deadline: toOptionalTime(task.options?.deadline),
+    retry: task.options?.retry,
+  })
+}
+
+export function toLogLine(entry: LogEntry) {
+  return { ...entry, at: toTime(entry.at) }
+}
+
+/** Milliseconds from the start of the latest attempt to the task's end; undefined while it has not both. */
+export function durationOf(task: Task): number | undefined {
+  if (!isTerminal(task.status) || task.startedAt === undefined || task.finishedAt === undefined)
+    return undefined
+  return Math.max(0, task.finishedAt - task.startedAt)
+}

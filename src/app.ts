@@ -1,0 +1,145 @@
+import { fileURLToPath } from 'node:url'
+import swaggerUi from '@fastify/swagger-ui'
+import fastify, { type FastifyInstance, type FastifyPluginAsync, LogController } from 'fastify'
+import plugin from 'fastify-plugin'
+import { authenticate } from '../routes/authenticate.ts'
+import { taskyRoutes } from '../routes/compat/tasky.ts'
+import { useCompilers } from '../routes/compilers.ts'
+import { eventRoutes } from '../routes/events.ts'
+import { healthRoutes } from '../routes/health.ts'
+import { describeApi } from '../routes/openapi.ts'
+import { notFound, sendProblem } from '../routes/problem.ts'
+import { SHARED } from '../routes/schemas.ts'
+import { taskRoutes } from '../routes/tasks.ts'
+import { workerRoutes } from '../routes/workers.ts'
+import { type Config, isLoopback, readConfig } from './config.ts'
+import { Engine } from './engine/engine.ts'
+import { loadWorkers } from './engine/load-workers.ts'
+import { Registry } from './engine/registry.ts'
+import { MemoryStore } from './stores/memory.ts'
+import type { AnyWorker } from './task/worker.ts'
+import { version } from './version.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** The engine behind the routes of this instance. */
+    errand: Engine
+  }
+}
+
+/** What an application is made of; settings that are left out have the defaults of the table. */
+export interface AppOptions extends Partial<Omit<Config, 'host' | 'port' | 'workers'>> {
+  /** Your own workers: definitions, and folders to load them from. */
+  workers?: readonly (AnyWorker | string)[]
+  /** Whether copyfile, ifconfig and sleeper are served too; true unless told otherwise. */
+  builtins?: boolean
+  /** The address that will be listened on: without a key, on loopback, only local names are answered. */
+  host?: string
+}
+
+const builtinWorkers = fileURLToPath(new URL('../workers/', import.meta.url))
+
+/**
+ * Mounts the whole API, as a Fastify plugin, in an application of your own:
+ *
+ *     await app.register(errand, { prefix: '/tasks-api', workers: [hello] })
+ *
+ * Workers are loaded and tasks performed once the application is ready; both end with its `close`, which
+ * waits for running tasks up to the grace. Decorates the instance it is registered in with `errand`, the
+ * engine.
+ *
+ * Errors: `invalid-worker` and `invalid-config`, at registration.
+ */
+export const errand: FastifyPluginAsync<AppOptions> = plugin(
+  async (app, options) => {
+    const { prefix = '' } = options as { prefix?: string }
+    const config = { ...readConfig(), ...options }
+    const registry = await loadRegistry(options)
+    const engine = new Engine({
+      registry,
+      store: new MemoryStore(),
+      log: app.log,
+      retention: { maxAgeMs: config.retentionMs, maxFinished: config.maxFinished },
+      maxQueued: config.maxQueued,
+      maxOutput: config.maxOutput,
+      filesRoot: config.filesRoot,
+    })
+    app.decorate('errand', engine)
+    app.addHook('onReady', async () => engine.start())
+    app.addHook('preClose', () => engine.stop(config.graceMs))
+    await app.register(api, { prefix, engine, registry, config })
+  },
+  { name: 'errand', fastify: '5.x' },
+)
+
+/** A server of the whole API and nothing else, not listening yet: `await createApp()`, then `listen`. */
+export async function createApp(options: AppOptions = {}): Promise<FastifyInstance> {
+  const config = { ...readConfig(), ...options }
+  const app = fastify({
+    logger: { level: config.logLevel },
+    // Requests are logged where they fail; a line or two for each would cost more than the request.
+    logController: new LogController({ disableRequestLogging: true }),
+    childLoggerFactory: (logger) => logger,
+    bodyLimit: config.bodyLimit,
+    requestTimeout: 60_000,
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: 200 },
+  })
+  try {
+    await app.register(errand, options)
+    return app
+  } catch (error) {
+    await app.close()
+    throw error
+  }
+}
+
+async function loadRegistry(options: AppOptions): Promise<Registry> {
+  const registry = new Registry()
+  if (options.builtins !== false) await loadWorkers(registry, builtinWorkers)
+  for (const worker of options.workers ?? []) {
+    if (typeof worker === 'string') await loadWorkers(registry, worker)
+    else registry.add(worker, `worker ${JSON.stringify(worker?.name)}`)
+  }
+  return registry
+}
+
+interface ApiOptions {
+  engine: Engine
+  registry: Registry
+  config: Omit<Config, 'workers'>
+}
+
+/** Every route, behind one error handler and one authentication hook. */
+async function api(app: FastifyInstance, { engine, registry, config }: ApiOptions): Promise<void> {
+  const { apiKey } = config
+  useCompilers(app)
+  acceptJsonOnly(app)
+  app.setErrorHandler(sendProblem)
+  authenticate(app, { apiKey, loopbackOnly: config.auth !== 'none' && isLoopback(config.host) })
+  app.setNotFoundHandler(notFound)
+  for (const schema of SHARED) app.addSchema(schema)
+  await describeApi(app, version, apiKey !== undefined)
+  workerRoutes(app, engine, registry.list())
+  taskRoutes(app, engine)
+  eventRoutes(app, engine)
+  healthRoutes(app, engine, version)
+  await app.register(taskyRoutes, { prefix: '/tasky/v1', engine })
+  app.get('/openapi.json', { schema: { hide: true } }, async (_request, reply) =>
+    reply.type('application/json').send(JSON.stringify(app.swagger())),
+  )
+  await app.register(swaggerUi, {
+    routePrefix: '/docs',
+    uiConfig: { displayOperationId: true, tryItOutEnabled: true },
+  })
+}
+
+/** JSON is all that is read; a body of any other type is refused, and an empty one is no body. */
+function acceptJsonOnly(app: FastifyInstance): void {
+  const parse = app.getDefaultJsonParser('error', 'error')
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (body === '') return done(null, undefined)
+    return parse(request, String(body), done)
+  })
+}

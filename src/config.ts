@@ -1,0 +1,255 @@
+import { isIP } from 'node:net'
+import { resolve } from 'node:path'
+import { closest, distance } from 'fastest-levenshtein'
+import { parseDuration } from './task/duration.ts'
+import { ErrandError } from './task/errors.ts'
+
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
+
+/** Everything that can be set, read once and frozen. */
+export interface Config {
+  readonly host: string
+  readonly port: number
+  /** Where tasks live: `memory:`. */
+  readonly store: string
+  /** Folders of workers, absolute. */
+  readonly workers: readonly string[]
+  readonly apiKey: string | undefined
+  /** `none` says in so many words that nobody needs a key. */
+  readonly auth: 'key' | 'none'
+  /** The folder that workers keep file access within, absolute. */
+  readonly filesRoot: string
+  /** How long a finished task is kept, in milliseconds. */
+  readonly retentionMs: number
+  readonly maxFinished: number
+  readonly maxQueued: number
+  /** The largest request body, in bytes. */
+  readonly bodyLimit: number
+  /** The largest output of a task, in characters of its JSON, roughly. */
+  readonly maxOutput: number
+  /** How long running tasks have to end when the server stops, in milliseconds. */
+  readonly graceMs: number
+  readonly logLevel: (typeof LOG_LEVELS)[number]
+}
+
+/** One setting: its flag, its environment variable, its default, and how it is read. */
+export interface Setting<T> {
+  readonly flag: string
+  readonly variable: string
+  /** What stands for the value in the usage text. */
+  readonly value: string
+  readonly description: string
+  /** As it would be written. */
+  readonly fallback: string | undefined
+  /** @throws a string: what the value must be */
+  parse(text: string): T
+}
+
+type Table = { readonly [key in keyof Config]: Setting<Config[key]> }
+
+function setting<T>(
+  flag: string,
+  value: string,
+  fallback: string | undefined,
+  description: string,
+  parse: (text: string) => T,
+): Setting<T> {
+  const variable = `ERRAND_${flag.toUpperCase().replaceAll('-', '_')}`
+  return { flag, variable, value, description, fallback, parse }
+}
+
+/** The one table of settings: what the documentation, the flags and the environment have in common. */
+export const SETTINGS: Table = {
+  host: setting('host', 'ADDRESS', '127.0.0.1', 'Address to listen on', (text) =>
+    isIP(text) !== 0 || /^[a-z0-9.-]+$/i.test(text) ? text : fail('an address or a host name'),
+  ),
+  port: setting('port', 'PORT', '8888', 'Port to listen on; 0 takes a free one', whole(0, 65_535)),
+  store: setting('store', 'URL', 'memory:', 'Where tasks live: memory:', (text) =>
+    text === 'memory:' ? text : fail('memory:'),
+  ),
+  workers: setting(
+    'workers',
+    'FOLDERS',
+    '',
+    'Folders of your own workers, separated by commas',
+    folders,
+  ),
+  apiKey: setting<string | undefined>(
+    'api-key',
+    'KEY',
+    undefined,
+    'Key that every request must carry',
+    (text) =>
+      /^[\x21-\x7e]{8,512}$/.test(text)
+        ? text
+        : fail('8 to 512 printable ASCII characters without spaces'),
+  ),
+  auth: setting(
+    'auth',
+    'MODE',
+    'key',
+    'none: listen on any address without a key',
+    oneOf('key', 'none'),
+  ),
+  filesRoot: setting(
+    'files-root',
+    'FOLDER',
+    '.',
+    'Folder that workers keep file access within',
+    (text) => resolve(text),
+  ),
+  retentionMs: setting(
+    'retention',
+    'DURATION',
+    '24h',
+    'How long finished tasks are kept',
+    duration,
+  ),
+  maxFinished: setting(
+    'max-finished',
+    'N',
+    '100000',
+    'How many finished tasks are kept',
+    whole(0, 100_000_000),
+  ),
+  maxQueued: setting(
+    'max-queued',
+    'N',
+    '100000',
+    'Tasks that may queue for one worker',
+    whole(1, 100_000_000),
+  ),
+  bodyLimit: setting(
+    'body-limit',
+    'BYTES',
+    '1048576',
+    'Largest request body',
+    whole(1_024, 1_073_741_824),
+  ),
+  maxOutput: setting(
+    'max-output',
+    'CHARACTERS',
+    '16777216',
+    'Largest output of a task',
+    whole(1_024, 268_435_456),
+  ),
+  graceMs: setting(
+    'grace',
+    'DURATION',
+    '20s',
+    'How long running tasks have to end when the server stops',
+    duration,
+  ),
+  logLevel: setting(
+    'log-level',
+    'LEVEL',
+    'info',
+    `One of ${LOG_LEVELS.join(', ')}`,
+    oneOf(...LOG_LEVELS),
+  ),
+}
+
+/** Variables that begin like a setting's and are none: the values of secrets. */
+const NOT_SETTINGS = 'ERRAND_SECRET_'
+
+/**
+ * Reads the settings: a flag before its environment variable before its default.
+ *
+ * @param flags by the name of the flag, without dashes
+ * @throws {@link ErrandError} `invalid-config`, naming the setting, what it must be, and for an unknown
+ * variable the nearest known one
+ */
+export function readConfig(
+  flags: { readonly [flag: string]: string | undefined } = {},
+  environment: { readonly [variable: string]: string | undefined } = {},
+): Config {
+  checkVariables(Object.keys(environment))
+  const values = Object.entries<Setting<unknown>>(SETTINGS).map(
+    ([key, { flag, variable, fallback, parse }]) => {
+      const given = flags[flag] ?? emptyToUndefined(environment[variable])
+      const text = given ?? fallback
+      const name = flags[flag] === undefined ? variable : `--${flag}`
+      return [key, text === undefined ? undefined : parsed(name, text, parse)]
+    },
+  )
+  const config = Object.freeze(Object.fromEntries(values)) as Config
+  checkExposure(config)
+  return config
+}
+
+/** An address that only this machine can reach. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host)
+}
+
+/** The nearest of the names known, where one is near. */
+export function nearest(name: string, known: readonly string[]): string | undefined {
+  const near = closest(name, [...known])
+  return distance(name, near) <= Math.max(2, name.length / 3) ? near : undefined
+}
+
+function checkVariables(names: readonly string[]): void {
+  const known = Object.values(SETTINGS).map(({ variable }) => variable)
+  for (const name of names) {
+    if (!name.startsWith('ERRAND_') || name.startsWith(NOT_SETTINGS) || known.includes(name))
+      continue
+    const near = nearest(name, known)
+    throw new ErrandError(
+      'invalid-config',
+      `The environment variable ${name} is no setting.${near === undefined ? '' : ` Did you mean ${near}?`}`,
+    )
+  }
+}
+
+/** Whoever can reach a server without a key can do everything it does. */
+function checkExposure({ host, apiKey, auth }: Config): void {
+  if (apiKey !== undefined || auth === 'none' || isLoopback(host)) return
+  throw new ErrandError(
+    'invalid-config',
+    `To listen on ${host}, which others can reach, set ERRAND_API_KEY; or say ERRAND_AUTH=none to serve everybody without a key.`,
+  )
+}
+
+function parsed<T>(name: string, text: string, parse: (text: string) => T): T {
+  try {
+    return parse(text)
+  } catch (reason) {
+    if (!(reason instanceof Misfit)) throw reason
+    // The value is not shown: it may be a key.
+    throw new ErrandError('invalid-config', `${name} must be ${reason.message}.`)
+  }
+}
+
+/** Says what a value must be. */
+class Misfit extends Error {}
+
+function fail(expected: string): never {
+  throw new Misfit(expected)
+}
+
+function whole(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN
+    return value >= min && value <= max ? value : fail(`a whole number from ${min} to ${max}`)
+  }
+}
+
+function oneOf<const T extends string>(...choices: T[]): (text: string) => T {
+  return (text) => choices.find((choice) => choice === text) ?? fail(`one of ${choices.join(', ')}`)
+}
+
+function duration(text: string): number {
+  return parseDuration(text) ?? fail('a duration, such as 500ms, 30s, 5m, 24h or 7d')
+}
+
+function folders(text: string): readonly string[] {
+  return text
+    .split(',')
+    .map((folder) => folder.trim())
+    .filter((folder) => folder !== '')
+    .map((folder) => resolve(folder))
+}
+
+function emptyToUndefined(text: string | undefined): string | undefined {
+  return text === '' ? undefined : text
+}

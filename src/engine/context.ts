@@ -1,0 +1,205 @@
+import { Alarm } from '../task/alarm.ts'
+import type { Report } from '../task/store.ts'
+import type { LogLevel } from '../task/task.ts'
+import { type StopReason, type TaskContext, type TaskLogger, TaskTimedOut } from '../task/worker.ts'
+
+/** Progress is told at most this often, in milliseconds; what came last is always told. */
+const PROGRESS_EVERY_MS = 100
+
+export interface AttemptOptions {
+  id: string
+  attempt: number
+  filesRoot: string
+  /** Milliseconds that the attempt may take, pauses not counted. */
+  timeout?: number | undefined
+  /** Epoch milliseconds. */
+  deadline?: number | undefined
+  /** A deadline to show and not to keep, where another context keeps it: epoch milliseconds. */
+  shownDeadline?: number | undefined
+  report(report: Report): void
+  /** Called once the attempt was told to end, whoever told it. */
+  onAbort?(): void
+  onCheckpoint?(): void
+}
+
+/**
+ * The context of one attempt, as its worker sees it, and the handles by which the executor steers it.
+ * Whatever is called on it after `end` does nothing.
+ */
+export class AttemptContext implements TaskContext {
+  readonly id: string
+  readonly attempt: number
+  readonly filesRoot: string
+  readonly #options: AttemptOptions
+  readonly #deadline: number
+  #controller: AbortController | undefined
+  #reason: StopReason | undefined
+  #log: TaskLogger | undefined
+  #limit: Alarm | undefined
+  /** When the timeout strikes, past pauses added. The deadline stands apart: no pause moves it. */
+  #timeoutAt = Number.POSITIVE_INFINITY
+  #pausedAt: number | undefined
+  #resumed: PromiseWithResolvers<void> | undefined
+  #progress: Extract<Report, { type: 'progress' }> | undefined
+  #progressTimer: NodeJS.Timeout | undefined
+  #usesCheckpoints = false
+  #onSteer: (() => void) | undefined
+  #ended = false
+
+  constructor(options: AttemptOptions) {
+    this.id = options.id
+    this.attempt = options.attempt
+    this.filesRoot = options.filesRoot
+    this.#options = options
+    this.#deadline = options.deadline ?? Number.POSITIVE_INFINITY
+    if (options.timeout !== undefined) this.#timeoutAt = Date.now() + options.timeout
+    this.#arm()
+  }
+
+  get deadline(): Date | undefined {
+    const at = this.#options.shownDeadline ?? Math.min(this.#timeoutAt, this.#deadline)
+    return at === Number.POSITIVE_INFINITY ? undefined : new Date(at)
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController()
+      if (this.#reason !== undefined) this.#controller.abort(this.#reason)
+    }
+    return this.#controller.signal
+  }
+
+  get log(): TaskLogger {
+    this.#log ??= {
+      debug: (message) => this.#write('debug', message),
+      info: (message) => this.#write('info', message),
+      warn: (message) => this.#write('warn', message),
+      error: (message) => this.#write('error', message),
+    }
+    return this.#log
+  }
+
+  progress(done: number, total?: number, message?: string): void {
+    if (this.#ended) return
+    if (!Number.isFinite(done) || (total !== undefined && !Number.isFinite(total))) {
+      throw new TypeError(`progress takes finite numbers, not ${done} of ${total}`)
+    }
+    const progress = {
+      done,
+      ...(total !== undefined && { total }),
+      ...(message !== undefined && { message: String(message).slice(0, 1_000) }),
+    }
+    this.#progress = { type: 'progress', progress }
+    if (this.#progressTimer === undefined) this.#tellProgress()
+  }
+
+  async checkpoint(): Promise<void> {
+    this.noteCheckpoint()
+    while (this.#resumed !== undefined && this.#reason === undefined) await this.#resumed.promise
+    if (this.#reason !== undefined) throw this.#reason
+  }
+
+  /** Why the attempt was told to end, or undefined. */
+  get reason(): StopReason | undefined {
+    return this.#reason
+  }
+
+  get isPaused(): boolean {
+    return this.#pausedAt !== undefined
+  }
+
+  /** Whether the worker has called `checkpoint`, and so can be paused without a `signal` of its own. */
+  get usesCheckpoints(): boolean {
+    return this.#usesCheckpoints
+  }
+
+  /** Says that checkpoints are called where this context cannot see it: in a worker thread. */
+  noteCheckpoint(): void {
+    if (this.#usesCheckpoints) return
+    this.#usesCheckpoints = true
+    this.#options.onCheckpoint?.()
+  }
+
+  /** Takes over what another context of the same attempt reports: one in a worker thread. */
+  relay(report: Report): void {
+    if (!this.#ended) this.#options.report(report)
+  }
+
+  /** Calls back whenever the attempt is paused, resumed or aborted. One listener at a time. */
+  onSteer(listener: (() => void) | undefined): void {
+    this.#onSteer = listener
+  }
+
+  /** Tells the worker to end. The first reason stands. */
+  abort(reason: StopReason): void {
+    if (this.#reason !== undefined || this.#ended) return
+    this.#reason = reason
+    this.#limit?.clear()
+    this.#controller?.abort(reason)
+    this.#resumed?.resolve()
+    this.#onSteer?.()
+    this.#options.onAbort?.()
+  }
+
+  /** Checkpoints wait from now on, and the timeout stands still. */
+  pause(): void {
+    if (this.#pausedAt !== undefined || this.#ended) return
+    this.#pausedAt = Date.now()
+    this.#resumed = Promise.withResolvers()
+    this.#arm()
+    this.#onSteer?.()
+  }
+
+  resume(): void {
+    if (this.#pausedAt === undefined) return
+    this.#timeoutAt += Date.now() - this.#pausedAt
+    this.#pausedAt = undefined
+    this.#resumed?.resolve()
+    this.#resumed = undefined
+    this.#arm()
+    this.#onSteer?.()
+  }
+
+  /** Lets go of every timer; the last progress is told. */
+  end(): void {
+    this.#ended = true
+    this.#limit?.clear()
+    clearTimeout(this.#progressTimer)
+    if (this.#progress !== undefined) this.#options.report(this.#progress)
+    this.#progress = undefined
+  }
+
+  #arm(): void {
+    if (this.#reason !== undefined || this.#ended) return
+    const at = Math.min(this.isPaused ? Number.POSITIVE_INFINITY : this.#timeoutAt, this.#deadline)
+    if (at === Number.POSITIVE_INFINITY) return this.#limit?.clear()
+    this.#limit ??= new Alarm(() => this.#timeUp())
+    this.#limit.set(at)
+  }
+
+  #timeUp(): void {
+    const isDeadline = Date.now() >= this.#deadline
+    this.abort(
+      isDeadline
+        ? new TaskTimedOut('deadline-exceeded', "The task's deadline passed while it ran.")
+        : new TaskTimedOut(
+            'timeout',
+            `The attempt took longer than its timeout of ${this.#options.timeout} ms.`,
+          ),
+    )
+  }
+
+  #tellProgress(): void {
+    if (this.#progress === undefined) {
+      this.#progressTimer = undefined
+      return
+    }
+    this.#options.report(this.#progress)
+    this.#progress = undefined
+    this.#progressTimer = setTimeout(() => this.#tellProgress(), PROGRESS_EVERY_MS)
+  }
+
+  #write(level: LogLevel, message: string): void {
+    if (!this.#ended) this.#options.report({ type: 'log', level, message: String(message) })
+  }
+}

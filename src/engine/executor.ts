@@ -1,0 +1,231 @@
+import { toJson } from '../task/json.ts'
+import type { Action } from '../task/lifecycle.ts'
+import type { Performer, Report } from '../task/store.ts'
+import type { Failure, Outcome, RetryPolicy, Task } from '../task/task.ts'
+import { ServerStopping, TaskCanceled, TaskTimedOut } from '../task/worker.ts'
+import { backoff } from './backoff.ts'
+import { AttemptContext } from './context.ts'
+import { toFailure } from './failure.ts'
+import type { Logger } from './logger.ts'
+import { toOutput } from './output.ts'
+import type { RegisteredWorker, Registry } from './registry.ts'
+import type { Threads } from './threads.ts'
+
+/** How long an attempt that was told to end may go on before its task says so, in milliseconds. */
+const PATIENCE_MS = 5_000
+/** How long a worker may take to say whether it takes an action, in milliseconds. */
+const SIGNAL_WITHIN_MS = 5_000
+
+export interface ExecutorOptions {
+  registry: Registry
+  threads: Threads
+  log: Logger
+  filesRoot: string
+  /** The largest output, in characters of its JSON, roughly. */
+  maxOutput: number
+  report(id: string, report: Report): void
+}
+
+/** An attempt that is being made. */
+interface Attempt {
+  readonly task: Task
+  readonly worker: RegisteredWorker
+  readonly context: AttemptContext
+  patience: NodeJS.Timeout | undefined
+}
+
+/** Makes attempts: start → perform → classify, each attempt yielding one outcome whatever its worker does. */
+export class Executor {
+  readonly #options: ExecutorOptions
+  readonly #attempts = new Map<string, Attempt>()
+  #onIdle: (() => void) | undefined
+
+  constructor(options: ExecutorOptions) {
+    this.#options = options
+  }
+
+  /** The ids of the tasks whose attempts have not ended. */
+  get running(): string[] {
+    return [...this.#attempts.keys()]
+  }
+
+  isRunning(id: string): boolean {
+    return this.#attempts.has(id)
+  }
+
+  /** What a store calls to have this worker's tasks performed. */
+  performer(worker: RegisteredWorker): Performer {
+    return {
+      perform: (task) => this.#attempt(worker, task),
+      act: (task, action) => this.#act(task.id, action),
+    }
+  }
+
+  /** Tells every attempt to end because the server does. */
+  abortAll(): void {
+    for (const { context } of this.#attempts.values()) context.abort(new ServerStopping())
+  }
+
+  /** Resolves with true once no attempt runs, or with false after `withinMs`. */
+  async idle(withinMs: number): Promise<boolean> {
+    if (this.#attempts.size === 0) return true
+    const { promise, resolve } = Promise.withResolvers<boolean>()
+    const timer = setTimeout(() => resolve(false), withinMs)
+    this.#onIdle = () => resolve(true)
+    const isIdle = await promise
+    clearTimeout(timer)
+    this.#onIdle = undefined
+    return isIdle
+  }
+
+  async #attempt(worker: RegisteredWorker, task: Task): Promise<Outcome> {
+    const attempt = this.#start(worker, task)
+    const { context } = attempt
+    try {
+      const output: unknown = await this.#perform(attempt)
+      return this.#classifyOutput(attempt, output)
+    } catch (thrown) {
+      return this.#classifyThrown(attempt, thrown)
+    } finally {
+      context.end()
+      clearTimeout(attempt.patience)
+      this.#attempts.delete(task.id)
+      if (this.#attempts.size === 0) this.#onIdle?.()
+    }
+  }
+
+  #start(worker: RegisteredWorker, task: Task): Attempt {
+    const context: AttemptContext = new AttemptContext({
+      id: task.id,
+      attempt: task.attempt,
+      filesRoot: this.#options.filesRoot,
+      timeout: task.options?.timeout ?? worker.timeout,
+      deadline: task.options?.deadline,
+      report: (report) => this.#options.report(task.id, report),
+      onAbort: () => this.#watchAbort(attempt),
+    })
+    const attempt: Attempt = { task, worker, context, patience: undefined }
+    this.#attempts.set(task.id, attempt)
+    return attempt
+  }
+
+  #perform({ worker, task, context }: Attempt): unknown {
+    // A copy: what a worker does to its input must not reach the record, nor the next attempt.
+    const input = toJson(task.input)
+    if (worker.definition.isolate === 'thread')
+      return this.#options.threads.perform(worker, input, context)
+    return worker.definition.perform(input, context)
+  }
+
+  #classifyOutput(attempt: Attempt, returned: unknown): Outcome {
+    const { context, worker } = attempt
+    // A cancel that came too late to stop the work leaves its result; a timeout does not.
+    if (context.reason instanceof TaskTimedOut) return this.#fail(attempt, timedOut(context.reason))
+    const output = toOutput(returned, this.#options.maxOutput)
+    if ('failure' in output) return this.#fail(attempt, output.failure)
+    const fault = this.#options.registry.outputFault(worker.name, output.output)
+    if (fault === undefined) return { status: 'completed', output: output.output }
+    return this.#fail(attempt, {
+      code: 'invalid-output',
+      message: `The worker's output does not fit its schema: ${fault}.`,
+      retryable: false,
+    })
+  }
+
+  #classifyThrown(attempt: Attempt, thrown: unknown): Outcome {
+    const { reason } = attempt.context
+    if (reason instanceof TaskCanceled) {
+      const message = 'The task was canceled while it ran.'
+      return { status: 'canceled', error: { code: 'canceled', message, retryable: false } }
+    }
+    if (reason instanceof TaskTimedOut) return this.#fail(attempt, timedOut(reason))
+    if (reason instanceof ServerStopping) {
+      return {
+        status: 'failed',
+        error: { code: 'server-stopping', message: reason.message, retryable: true },
+      }
+    }
+    return this.#fail(attempt, toFailure(thrown))
+  }
+
+  /** A failure, with the wait before the next attempt where the policy allows one more. */
+  #fail({ task, worker, context }: Attempt, error: Failure): Outcome {
+    const policy: RetryPolicy = { ...worker.retry, ...task.options?.retry }
+    const isOver = context.reason !== undefined && !(context.reason instanceof TaskTimedOut)
+    if (!error.retryable || task.attempt > policy.retries || isOver)
+      return { status: 'failed', error }
+    const retryInMs = backoff(policy, task.attempt)
+    const deadline = task.options?.deadline ?? Number.POSITIVE_INFINITY
+    if (Date.now() + retryInMs >= deadline) return { status: 'failed', error }
+    return { status: 'failed', error, retryInMs }
+  }
+
+  async #act(id: string, action: Action): Promise<boolean> {
+    const attempt = this.#attempts.get(id)
+    // It has just ended: what it yielded says more than any answer here.
+    if (attempt === undefined) return true
+    const answer = await this.#askWorker(attempt, action)
+    const { context } = attempt
+    switch (action) {
+      case 'cancel':
+        if (answer === false) return false
+        context.abort(new TaskCanceled())
+        return true
+      case 'pause':
+        if (!(answer ?? context.usesCheckpoints)) return false
+        context.pause()
+        return true
+      case 'resume':
+        if (answer === false) return false
+        context.resume()
+        return true
+      case 'restart':
+        return answer === true
+    }
+  }
+
+  /** What the worker's own `signal` says, or undefined where it has none or does not answer. */
+  async #askWorker(
+    { worker, task, context }: Attempt,
+    action: Action,
+  ): Promise<boolean | undefined> {
+    if (worker.definition.signal === undefined) return undefined
+    const { promise: late, resolve } = Promise.withResolvers<undefined>()
+    const timer = setTimeout(() => {
+      this.#options.log.warn(
+        { task: task.id, worker: worker.name, action },
+        'worker did not answer its signal in time',
+      )
+      resolve(undefined)
+    }, SIGNAL_WITHIN_MS)
+    try {
+      return await Promise.race([worker.definition.signal(action, context), late])
+    } catch (thrown) {
+      const { message } = toFailure(thrown)
+      this.#options.log.warn(
+        { task: task.id, worker: worker.name, action, error: message },
+        'worker threw in its signal',
+      )
+      return undefined
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  /** An attempt that was told to end and does not says so on its task, since it holds its slot. */
+  #watchAbort(attempt: Attempt): void {
+    const { context, task, worker } = attempt
+    attempt.patience = setTimeout(() => {
+      const notice = `Told to end ${PATIENCE_MS / 1_000} s ago (${context.reason?.name}), its worker has not let go: it holds one of ${worker.maxNumTasks} slots.`
+      this.#options.report(task.id, { type: 'notice', notice })
+      this.#options.log.warn(
+        { task: task.id, worker: worker.name },
+        'worker ignores its signal and holds its slot',
+      )
+    }, PATIENCE_MS)
+  }
+}
+
+function timedOut(reason: TaskTimedOut): Failure {
+  return { code: reason.code, message: reason.message, retryable: reason.code === 'timeout' }
+}

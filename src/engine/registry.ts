@@ -1,0 +1,317 @@
+import type { ErrorObject, ValidateFunction } from 'ajv'
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import formats from 'ajv-formats'
+import { closest, distance } from 'fastest-levenshtein'
+import type { TSchema } from 'typebox'
+import { ErrandError, type Fault } from '../task/errors.ts'
+import { type Json, NotJson, toJson } from '../task/json.ts'
+import type { RetryPolicy } from '../task/task.ts'
+import type { AnyWorker } from '../task/worker.ts'
+
+/** Tasks performed at once by a worker that does not say. */
+const DEFAULT_MAX_TASKS = 10
+const MAX_TIMEOUT = 2 ** 31 - 1
+const NAME = /^[a-z][a-z0-9-]{0,63}$/
+const DEFAULT_RETRY: RetryPolicy = {
+  retries: 0,
+  delayMs: 1_000,
+  factor: 2,
+  maxDelayMs: 60_000,
+  jitter: 0.5,
+}
+
+/** A JSON Schema as it stands in a document. */
+export type Schema = TSchema & { readonly [keyword: string]: unknown }
+
+/** A worker that was checked and can be performed. */
+export interface RegisteredWorker {
+  readonly name: string
+  readonly description: string
+  /** The input's schema, closed: see {@link Registry.add}. */
+  readonly input: Schema
+  readonly output: Schema
+  readonly example: Json | undefined
+  /** Whether a submit may leave the input out. */
+  readonly inputOptional: boolean
+  readonly timeout: number | undefined
+  readonly retry: RetryPolicy
+  readonly definition: AnyWorker
+  /** The URL of the module that default-exports it, where it came from a file. */
+  readonly module: string | undefined
+  maxNumTasks: number
+  enabled: boolean
+}
+
+/** The workers of this process, by name, with their schemas compiled. */
+export class Registry {
+  readonly #workers = new Map<string, Entry>()
+  readonly #ajv = formats.default(
+    new Ajv2020({
+      strict: false,
+      useDefaults: true,
+      coerceTypes: false,
+      removeAdditional: false,
+      // One fault at a time: all of a large body's faults could be as many as its members.
+      allErrors: false,
+      validateFormats: true,
+      addUsedSchema: false,
+    }),
+  )
+
+  /**
+   * Checks a definition and takes it in.
+   *
+   * An input schema that lists properties and says nothing of others is closed (`additionalProperties:
+   * false`), so that a misspelt member is refused rather than ignored.
+   *
+   * @param source what to name in errors: the file, or `worker NAME`
+   * @param module the URL of the module that default-exports the definition
+   * @throws {@link ErrandError} `invalid-worker`
+   */
+  add(definition: unknown, source: string, module?: string): RegisteredWorker {
+    const worker = checkShape(definition, source)
+    if (worker.isolate === 'thread' && module === undefined) {
+      throw invalid(
+        source,
+        "isolate: 'thread' needs the worker to be loaded from a file of its own",
+      )
+    }
+    const taken = this.#workers.get(worker.name)
+    if (taken !== undefined) {
+      throw invalid(source, `the name ${JSON.stringify(worker.name)} is taken by ${taken.source}`)
+    }
+    const input = closed(worker.details.input ?? { type: 'object', properties: {} })
+    const output: Schema = worker.details.output ?? {}
+    const checkInput = this.#compile(input, 'details.input', source)
+    const registered: RegisteredWorker = {
+      name: worker.name,
+      description: worker.details.description,
+      input,
+      output,
+      example: checkExample(worker.details.example, checkInput, source),
+      inputOptional: checkInput({}) === true,
+      timeout: worker.timeout,
+      retry: { ...DEFAULT_RETRY, ...worker.retry },
+      definition: worker,
+      module,
+      maxNumTasks: worker.maxNumTasks ?? DEFAULT_MAX_TASKS,
+      enabled: true,
+    }
+    const checkOutput = this.#compile(output, 'details.output', source)
+    this.#workers.set(worker.name, { worker: registered, checkInput, checkOutput, source })
+    return registered
+  }
+
+  /** @throws {@link ErrandError} `unknown-worker`, naming the nearest */
+  get(name: string): RegisteredWorker {
+    return this.#entry(name).worker
+  }
+
+  /** Every worker, by name. */
+  list(): RegisteredWorker[] {
+    return [...this.#workers.values()]
+      .map((entry) => entry.worker)
+      .sort((a, b) => (a.name < b.name ? -1 : 1))
+  }
+
+  /**
+   * A worker's input from whatever a submitter sent: a copy, with the schema's defaults filled in.
+   *
+   * @throws {@link ErrandError} `invalid-input`, with the member at fault
+   */
+  parseInput(name: string, value: unknown): Json {
+    const { worker, checkInput } = this.#entry(name)
+    const input = inputToJson(value === undefined && worker.inputOptional ? {} : value, name)
+    if (checkInput(input)) return input
+    const faults = toFaults(checkInput.errors)
+    throw new ErrandError(
+      'invalid-input',
+      `The input of worker ${name} is refused: ${describe(faults)}.`,
+      { faults },
+    )
+  }
+
+  /** Why an output does not fit its worker's schema, or undefined where it does. */
+  outputFault(name: string, output: Json): string | undefined {
+    const { checkOutput } = this.#entry(name)
+    return checkOutput(output) ? undefined : describe(toFaults(checkOutput.errors))
+  }
+
+  #entry(name: string): Entry {
+    const entry = this.#workers.get(name)
+    if (entry === undefined) throw unknownWorker(name, [...this.#workers.keys()])
+    return entry
+  }
+
+  #compile(schema: Schema, where: string, source: string): ValidateFunction {
+    try {
+      return this.#ajv.compile(schema)
+    } catch (error) {
+      throw invalid(
+        source,
+        `${where} is no valid JSON Schema: ${error instanceof Error ? error.message : error}`,
+      )
+    }
+  }
+}
+
+interface Entry {
+  worker: RegisteredWorker
+  checkInput: ValidateFunction
+  checkOutput: ValidateFunction
+  source: string
+}
+
+function checkShape(definition: unknown, source: string): AnyWorker {
+  const need = (holds: boolean, fault: string) => {
+    if (!holds) throw invalid(source, fault)
+  }
+  need(isObject(definition), 'it is no object: export default defineWorker({ ... })')
+  // The members are checked one by one below; this only gives them names.
+  const worker = definition as unknown as AnyWorker
+  need(
+    typeof worker.name === 'string' && NAME.test(worker.name),
+    `name must match ${NAME.source}, not ${JSON.stringify(worker.name)}`,
+  )
+  need(isObject(worker.details), 'details must be an object with a description')
+  need(typeof worker.details.description === 'string', 'details.description must be a string')
+  need(typeof worker.perform === 'function', 'perform must be a function')
+  for (const member of ['input', 'output'] as const) {
+    const schema: unknown = worker.details[member]
+    need(schema === undefined || isObject(schema), `details.${member} must be a JSON Schema object`)
+  }
+  need(
+    isWhole(worker.maxNumTasks, 1, 100_000),
+    'maxNumTasks must be a whole number from 1 to 100000',
+  )
+  need(
+    isWhole(worker.timeout, 1, MAX_TIMEOUT),
+    `timeout must be a whole number of milliseconds from 1 to ${MAX_TIMEOUT}`,
+  )
+  need(
+    worker.isolate === undefined || worker.isolate === 'thread',
+    "isolate must be 'thread' or left out",
+  )
+  need(
+    worker.signal === undefined || typeof worker.signal === 'function',
+    'signal must be a function',
+  )
+  need(
+    worker.status === undefined || typeof worker.status === 'function',
+    'status must be a function',
+  )
+  checkRetry(worker.retry, need)
+  return worker
+}
+
+function checkRetry(retry: unknown, need: (holds: boolean, fault: string) => void): void {
+  if (retry === undefined) return
+  need(isObject(retry), 'retry must be an object')
+  const bounds = {
+    retries: 1_000,
+    delayMs: MAX_TIMEOUT,
+    factor: 100,
+    maxDelayMs: MAX_TIMEOUT,
+    jitter: 1,
+  }
+  for (const [key, value] of Object.entries(retry as object)) {
+    const max = bounds[key as keyof typeof bounds]
+    need(max !== undefined, `retry.${key} is not known: ${Object.keys(bounds).join(', ')} are`)
+    need(
+      typeof value === 'number' && value >= 0 && value <= max,
+      `retry.${key} must be a number from 0 to ${max}`,
+    )
+  }
+}
+
+function checkExample(example: unknown, check: ValidateFunction, source: string): Json | undefined {
+  if (example === undefined) return undefined
+  const json = toJson(example)
+  // On a copy: the check fills in defaults, and the example is shown as it was written.
+  if (!check(toJson(json)))
+    throw invalid(
+      source,
+      `details.example does not fit details.input: ${describe(toFaults(check.errors))}`,
+    )
+  return json
+}
+
+function closed(schema: Schema): Schema {
+  const isOpen =
+    schema.type === 'object' &&
+    schema.properties !== undefined &&
+    [
+      'additionalProperties',
+      'unevaluatedProperties',
+      'patternProperties',
+      'allOf',
+      'anyOf',
+      'oneOf',
+      '$ref',
+      'if',
+      'not',
+    ].every((keyword) => schema[keyword] === undefined)
+  return isOpen ? { ...schema, additionalProperties: false } : schema
+}
+
+function inputToJson(value: unknown, worker: string): Json {
+  try {
+    return toJson(value)
+  } catch (error) {
+    if (!(error instanceof NotJson)) throw error
+    const faults = [{ path: error.path, message: error.message }]
+    throw new ErrandError(
+      'invalid-input',
+      `The input of worker ${worker} is refused: ${error.message}.`,
+      { faults },
+    )
+  }
+}
+
+/** Validator errors in the words of a problem document. */
+export function toFaults(errors: readonly ErrorObject[] | null | undefined): Fault[] {
+  return (errors ?? []).slice(0, 20).map(({ instancePath, keyword, params, message }) => {
+    if (keyword === 'additionalProperties' || keyword === 'unevaluatedProperties') {
+      const name = String(params.additionalProperty ?? params.unevaluatedProperty)
+      return { path: `${instancePath}/${name}`, message: 'is not known here' }
+    }
+    if (keyword === 'required') {
+      return { path: `${instancePath}/${params.missingProperty}`, message: 'is required' }
+    }
+    if (keyword === 'enum') {
+      return {
+        path: instancePath,
+        message: `must be one of ${JSON.stringify(params.allowedValues).slice(0, 500)}`,
+      }
+    }
+    return { path: instancePath, message: message ?? `fails ${keyword}` }
+  })
+}
+
+export function describe(faults: readonly Fault[]): string {
+  return faults.map(({ path, message }) => `${path === '' ? 'it' : path} ${message}`).join('; ')
+}
+
+function unknownWorker(name: string, known: string[]): ErrandError {
+  const asked = name.slice(0, 64)
+  const near = known.length === 0 ? '' : closest(asked, known)
+  const hint = near !== '' && distance(asked, near) <= 3 ? ` Did you mean ${near}?` : ''
+  return new ErrandError(
+    'unknown-worker',
+    `There is no worker ${JSON.stringify(asked)}.${hint} GET /workers lists them.`,
+  )
+}
+
+function invalid(source: string, fault: string): ErrandError {
+  return new ErrandError('invalid-worker', `${source}: ${fault}.`)
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function isWhole(value: unknown, min: number, max: number): boolean {
+  return (
+    value === undefined || (Number.isInteger(value) && Number(value) >= min && Number(value) <= max)
+  )
+}

@@ -1,0 +1,117 @@
+import { MessageChannel, type MessagePort } from 'node:worker_threads'
+import type { Piscina } from 'piscina'
+import type { Json } from '../task/json.ts'
+import type { Report } from '../task/store.ts'
+import type { Failure } from '../task/task.ts'
+import { type StopReason, TaskError } from '../task/worker.ts'
+import type { AttemptContext } from './context.ts'
+import type { RegisteredWorker } from './registry.ts'
+
+/** How long a thread may take to end by itself once it was told to, in milliseconds. */
+const GRACE_MS = 250
+/** How long a thread without work is kept, in milliseconds. */
+const IDLE_MS = 10_000
+
+/** What a thread is given to perform; `port` carries the messages below. */
+export interface ThreadJob {
+  module: string
+  input: Json
+  id: string
+  attempt: number
+  filesRoot: string
+  deadline: number | undefined
+  port: MessagePort
+}
+
+export type ToThread =
+  | { type: 'abort'; name: string; message: string; code: string | undefined }
+  | { type: 'pause' }
+  | { type: 'resume' }
+
+/** Failures are values here: an error that crosses threads loses its class and its members. */
+export type ThreadResult = { output: Json } | { failure: Failure }
+
+export type FromThread = { type: 'report'; report: Report } | { type: 'checkpoint' }
+
+/** Performs the tasks of workers that are isolated, each worker in a pool of threads of its own. */
+export class Threads {
+  readonly #pools = new Map<string, Promise<Piscina>>()
+
+  /**
+   * Performs in a thread. When the attempt is aborted the thread is told, and is ended if it has not let go
+   * within {@link GRACE_MS}: not even an endless loop outlives its cancel.
+   */
+  async perform(worker: RegisteredWorker, input: Json, context: AttemptContext): Promise<unknown> {
+    const pool = await this.#pool(worker)
+    const { port1: port, port2 } = new MessageChannel()
+    const end = new AbortController()
+    let graceOver: NodeJS.Timeout | undefined
+    port.on('message', (message: FromThread) => {
+      if (message.type === 'checkpoint') context.noteCheckpoint()
+      else context.relay(message.report)
+    })
+    const steer = () => {
+      port.postMessage(toThread(context))
+      if (context.reason !== undefined)
+        graceOver ??= setTimeout(() => end.abort(context.reason), GRACE_MS)
+    }
+    context.onSteer(steer)
+    if (context.reason !== undefined) steer()
+    try {
+      const job: ThreadJob = {
+        module: worker.module ?? '',
+        input,
+        id: context.id,
+        attempt: context.attempt,
+        filesRoot: context.filesRoot,
+        deadline: context.deadline?.getTime(),
+        port: port2,
+      }
+      // Piscina infers this type from an overload of postMessage that Node's declarations no longer list last.
+      const transferList = [port2] as never
+      const result: ThreadResult = await pool.run(job, { transferList, signal: end.signal })
+      if ('output' in result) return result.output
+      throw new TaskError(result.failure.code, result.failure.message, result.failure)
+    } finally {
+      context.onSteer(undefined)
+      clearTimeout(graceOver)
+      port.close()
+    }
+  }
+
+  /** Ends every thread. */
+  async close(): Promise<void> {
+    const pools = [...this.#pools.values()]
+    this.#pools.clear()
+    await Promise.all(pools.map(async (pool) => (await pool).destroy()))
+  }
+
+  #pool(worker: RegisteredWorker): Promise<Piscina> {
+    const known = this.#pools.get(worker.name)
+    if (known !== undefined) return known
+    const pool = startPool()
+    this.#pools.set(worker.name, pool)
+    return pool
+  }
+}
+
+/** Threads are as many as run at once: how many may is the queue's to say, so the pool's own limit is out of the way. */
+async function startPool(): Promise<Piscina> {
+  // Loaded when a worker first needs it: most servers never do.
+  const { Piscina } = await import('piscina')
+  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
+  return new Piscina({
+    filename: new URL(`./thread.${extension}`, import.meta.url).href,
+    minThreads: 0,
+    maxThreads: 1_024,
+    idleTimeout: IDLE_MS,
+    recordTiming: false,
+  })
+}
+
+function toThread(context: AttemptContext): ToThread {
+  const reason: (StopReason & { code?: string }) | undefined = context.reason
+  if (reason !== undefined)
+    return { type: 'abort', name: reason.name, message: reason.message, code: reason.code }
+  return { type: context.isPaused ? 'pause' : 'resume' }
+}

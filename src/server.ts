@@ -1,0 +1,52 @@
+import type { Server } from 'node:http'
+import closeWithGrace from 'close-with-grace'
+import { type AppOptions, createApp } from './app.ts'
+import type { Config } from './config.ts'
+
+/** Beyond the grace of running tasks, what closing may take, in milliseconds, before the process ends anyway. */
+const CLOSE_WITHIN_MS = 10_000
+
+/**
+ * Serves until SIGTERM or SIGINT, then stops accepting, gives running tasks their grace and exits with 0. A
+ * second signal exits at once. Only this file knows signals and exit codes.
+ */
+export async function serve(config: Config): Promise<void> {
+  const app = await createApp(config satisfies AppOptions)
+  const { log } = app
+  const graceful = closeWithGrace(
+    { delay: config.graceMs + CLOSE_WITHIN_MS, logger: false },
+    async ({ signal, err }) => {
+      if (err !== undefined) log.fatal({ err }, 'an error that nothing caught: stopping')
+      else
+        log.info(
+          {
+            signal,
+            running: (await app.errand.workers()).reduce(
+              (sum, { counts }) => sum + counts.running,
+              0,
+            ),
+          },
+          'stopping',
+        )
+      await app.close()
+      log.info('stopped')
+    },
+  )
+  try {
+    await app.listen({ host: config.host, port: config.port })
+  } catch (error) {
+    graceful.uninstall()
+    await app.close()
+    throw error
+  }
+  const url = urlOf(app.server)
+  process.stdout.write(
+    `Errand serves\n  API     ${url}/workers\n  Docs    ${url}/docs\n  Health  ${url}/healthz\n`,
+  )
+}
+
+function urlOf(server: Server): string {
+  const address = server.address()
+  if (address === null || typeof address === 'string') return String(address)
+  return `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`
+}

@@ -1,0 +1,460 @@
+import { isDeepStrictEqual } from 'node:util'
+import { ErrandError, unknownTask } from '../task/errors.ts'
+import type { Json } from '../task/json.ts'
+import { type Action, holdsSlot, isTerminal, route, type Status } from '../task/lifecycle.ts'
+import { TaskLog } from '../task/log.ts'
+import type {
+  Change,
+  Consumer,
+  Inserted,
+  InsertLimits,
+  Performer,
+  PruneBounds,
+  Report,
+  StatusCounts,
+  Store,
+  TaskPage,
+  TaskQuery,
+} from '../task/store.ts'
+import type {
+  Failure,
+  LogEntry,
+  NewTask,
+  Outcome,
+  Progress,
+  Task,
+  TaskOptions,
+} from '../task/task.ts'
+import { DueQueue } from './due-queue.ts'
+import { ReadyQueue } from './ready-queue.ts'
+import { TaskTable } from './task-table.ts'
+
+/** Attempts are begun for this long, in milliseconds, before the event loop gets its turn. */
+const SLICE_MS = 5
+
+/** A task as the memory store keeps it. One record a task: its size is most of what a task costs. */
+class MemoryTask implements Task {
+  readonly id: string
+  readonly worker: string
+  status: Status
+  readonly input: Json
+  output: Json | undefined
+  error: Failure | undefined
+  progress: Progress | undefined
+  attempt = 0
+  readonly priority: number
+  readonly tags: readonly string[] | undefined
+  readonly parent: string | undefined
+  readonly restartOf: string | undefined
+  readonly options: TaskOptions | undefined
+  notice: string | undefined
+  readonly createdAt: number
+  runAt: number | undefined
+  startedAt: number | undefined
+  finishedAt: number | undefined
+  readonly idempotencyKey: string | undefined
+  log: TaskLog | undefined
+  row = -1
+
+  constructor(task: NewTask, createdAt: number) {
+    this.id = task.id
+    this.worker = task.worker
+    this.input = task.input
+    this.priority = task.priority
+    this.tags = task.tags
+    this.parent = task.parent
+    this.restartOf = task.restartOf
+    this.options = task.options
+    this.createdAt = createdAt
+    const scheduled = task.runAt !== undefined && task.runAt > createdAt
+    this.status = scheduled ? 'scheduled' : 'queued'
+    this.runAt = scheduled ? task.runAt : undefined
+    this.idempotencyKey = task.idempotencyKey
+  }
+}
+
+/** The queue of one worker, and who performs it. */
+class WorkerQueue implements Consumer {
+  readonly ready = new ReadyQueue<MemoryTask>(
+    (task) => task.status === 'queued' && task.runAt === undefined,
+  )
+  readonly performer: Performer
+  readonly #onRoom: (queue: WorkerQueue) => void
+  #concurrency: number
+  #suspended = false
+  running = 0
+
+  constructor(performer: Performer, concurrency: number, onRoom: (queue: WorkerQueue) => void) {
+    this.performer = performer
+    this.#concurrency = concurrency
+    this.#onRoom = onRoom
+  }
+
+  get hasRoom(): boolean {
+    return !this.#suspended && this.running < this.#concurrency
+  }
+
+  /** Whether so many more tasks could all start at once. */
+  canStart(tasks: number): boolean {
+    return !this.#suspended && this.running + this.ready.size + tasks <= this.#concurrency
+  }
+
+  setConcurrency(concurrency: number): void {
+    this.#concurrency = concurrency
+    this.#onRoom(this)
+  }
+
+  setSuspended(suspended: boolean): void {
+    this.#suspended = suspended
+    this.#onRoom(this)
+  }
+}
+
+/** Tasks in the memory of this process: nothing beside it is needed, and nothing outlives it. */
+export class MemoryStore implements Store {
+  readonly #table = new TaskTable<MemoryTask>()
+  readonly #tasks = new Map<string, MemoryTask>()
+  readonly #keys = new Map<string, MemoryTask>()
+  readonly #queues = new Map<string, WorkerQueue>()
+  readonly #listeners = new Set<(change: Change) => void>()
+  readonly #due = new DueQueue<MemoryTask>(
+    (task, at) => this.#onDue(task, at),
+    (task) => task.status === 'scheduled' || task.status === 'queued',
+  )
+  /** Finished tasks in the order they finished, from `#finishedHead` on; removed ones among them. */
+  #finished: MemoryTask[] = []
+  #finishedHead = 0
+  #finishedCount = 0
+  readonly #toDrain = new Set<WorkerQueue>()
+  #drain: NodeJS.Immediate | undefined
+  #sliceStart = 0
+  #suspended = false
+
+  async insert(tasks: readonly NewTask[], limits: InsertLimits): Promise<readonly Inserted[]> {
+    const first = tasks[0]
+    if (first === undefined) return []
+    const seen = this.#replay(tasks)
+    if (seen !== undefined) return seen
+    this.#checkLimits(first.worker, tasks.length, limits)
+    const createdAt = this.#table.stamp(Date.now())
+    const queue = this.#queues.get(first.worker)
+    const inserted: Inserted[] = []
+    for (const task of tasks) {
+      inserted.push({ task: this.#add(new MemoryTask(task, createdAt), queue), replayed: false })
+    }
+    if (queue !== undefined) this.#wake(queue)
+    return inserted
+  }
+
+  async get(id: string): Promise<Task | undefined> {
+    return this.#tasks.get(id)
+  }
+
+  async list(query: TaskQuery): Promise<TaskPage> {
+    return this.#table.page(query)
+  }
+
+  async counts(worker: string): Promise<StatusCounts> {
+    return this.#table.counts(worker)
+  }
+
+  consume(worker: string, concurrency: number, performer: Performer): Consumer {
+    const queue = new WorkerQueue(performer, concurrency, (roomy) => this.#wake(roomy))
+    this.#queues.set(worker, queue)
+    return queue
+  }
+
+  async act(id: string, action: Exclude<Action, 'restart'>): Promise<Task> {
+    const task = this.#find(id)
+    if (action === 'cancel') return this.#cancel(task)
+    const [from, to] =
+      action === 'pause' ? (['running', 'paused'] as const) : (['paused', 'running'] as const)
+    if (task.status !== from) throw notAllowed(task, action)
+    await this.#ask(task, action)
+    // The attempt may have ended while its worker was asked.
+    if (task.status === from) this.#move(task, to)
+    return task
+  }
+
+  report(id: string, report: Report): void {
+    const task = this.#tasks.get(id)
+    if (task === undefined || isTerminal(task.status)) return
+    const at = Date.now()
+    if (report.type === 'progress') {
+      task.progress = report.progress
+      this.#tell({ type: 'progress', task, progress: report.progress, at })
+    } else if (report.type === 'log') {
+      task.log ??= new TaskLog()
+      const entry = task.log.append(at, report.level, report.message)
+      this.#tell({ type: 'log', task, entry, at })
+    } else {
+      task.notice = report.notice
+      this.#tell({ type: 'status', task, status: task.status, attempt: task.attempt, at })
+    }
+  }
+
+  async logs(id: string, fromIndex: number): Promise<readonly LogEntry[]> {
+    const entries = this.#find(id).log?.entries ?? []
+    return fromIndex === 0 ? entries : entries.filter((entry) => entry.index >= fromIndex)
+  }
+
+  async remove(id: string): Promise<void> {
+    const task = this.#find(id)
+    if (!isTerminal(task.status)) {
+      throw new ErrandError(
+        'task-not-finished',
+        `Task ${id} is ${task.status}: cancel it, or wait until it has finished, before you delete it.`,
+      )
+    }
+    this.#forget(task)
+  }
+
+  watch(listener: (change: Change) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  async prune(bounds: PruneBounds): Promise<number> {
+    let pruned = 0
+    while (pruned < bounds.limit && this.#finishedHead < this.#finished.length) {
+      const oldest = this.#finished[this.#finishedHead]
+      if (oldest !== undefined && oldest.row !== -1) {
+        const isOld = (oldest.finishedAt ?? 0) < bounds.finishedBefore
+        if (!isOld && this.#finishedCount <= bounds.maxFinished) break
+        this.#forget(oldest)
+        pruned++
+      }
+      this.#finishedHead++
+    }
+    if (this.#finishedHead * 2 > this.#finished.length) {
+      this.#finished = this.#finished.slice(this.#finishedHead)
+      this.#finishedHead = 0
+    }
+    return pruned
+  }
+
+  suspend(): void {
+    this.#suspended = true
+  }
+
+  async close(): Promise<void> {
+    this.suspend()
+    clearImmediate(this.#drain)
+    this.#drain = undefined
+    this.#toDrain.clear()
+    this.#due.close()
+    this.#listeners.clear()
+  }
+
+  /** The tasks first inserted under these keys, or nothing where none has been seen. */
+  #replay(tasks: readonly NewTask[]): Inserted[] | undefined {
+    if (tasks[0]?.idempotencyKey === undefined) return undefined
+    const seen = tasks.map((task) => this.#keys.get(keyOf(task)))
+    if (seen.every((task) => task === undefined)) return undefined
+    return seen.map((task, i) => {
+      if (task === undefined || !isDeepStrictEqual(task.input, tasks[i]?.input))
+        throw keyMismatch(tasks[i])
+      return { task, replayed: true }
+    })
+  }
+
+  #checkLimits(worker: string, adding: number, limits: InsertLimits): void {
+    const queue = this.#queues.get(worker)
+    if (limits.onLimit === 'reject' && queue?.canStart(adding) === false) {
+      throw new ErrandError(
+        'limit-reached',
+        `Worker ${worker} has no free slot for ${adding === 1 ? 'this task' : `these ${adding} tasks`}: try again, or submit with onLimit=queue.`,
+        { retryAfter: 1 },
+      )
+    }
+    const queued = this.#table.count(worker, 'queued') + this.#table.count(worker, 'scheduled')
+    if (queued + adding > limits.maxQueued) {
+      throw new ErrandError(
+        'queue-full',
+        `Worker ${worker} has ${queued} tasks queued, of at most ${limits.maxQueued}: try again when some have run.`,
+        { retryAfter: 1 },
+      )
+    }
+  }
+
+  #add(task: MemoryTask, queue: WorkerQueue | undefined): MemoryTask {
+    this.#tasks.set(task.id, task)
+    if (task.idempotencyKey !== undefined) this.#keys.set(keyOf(task), task)
+    this.#table.append(task)
+    if (task.status === 'queued') queue?.ready.push(task, task.priority)
+    if (task.runAt !== undefined) this.#due.add(task.runAt, task)
+    if (task.options?.deadline !== undefined) this.#due.add(task.options.deadline, task)
+    this.#tell({ type: 'status', task, status: task.status, attempt: 0, at: task.createdAt })
+    return task
+  }
+
+  /** Has the queue's tasks begun soon, after whoever inserted them was answered. */
+  #wake(queue: WorkerQueue): void {
+    if (!queue.hasRoom || queue.ready.size === 0 || this.#suspended) return
+    this.#toDrain.add(queue)
+    this.#drain ??= setImmediate(() => {
+      this.#drain = undefined
+      this.#sliceStart = Date.now()
+      const queues = [...this.#toDrain]
+      this.#toDrain.clear()
+      for (const next of queues) this.#begin(next)
+    })
+  }
+
+  /** Begins tasks while there are slots, for a slice of time; what is left waits for the next turn. */
+  #begin(queue: WorkerQueue): void {
+    while (queue.hasRoom && queue.ready.size > 0 && !this.#suspended) {
+      const now = Date.now()
+      if (now - this.#sliceStart > SLICE_MS) return this.#wake(queue)
+      const task = queue.ready.shift()
+      if (task !== undefined) this.#attempt(queue, task, now)
+    }
+  }
+
+  #attempt(queue: WorkerQueue, task: MemoryTask, now: number): void {
+    queue.running++
+    task.attempt++
+    task.startedAt = now
+    this.#move(task, 'running', now)
+    queue.performer.perform(task).then((outcome) => {
+      queue.running--
+      this.#record(task, outcome)
+      this.#begin(queue)
+    })
+  }
+
+  /** Records what an attempt yielded. */
+  #record(task: MemoryTask, outcome: Outcome): void {
+    if (outcome.status === 'failed' && outcome.retryInMs !== undefined) {
+      if (task.status !== 'canceling') return this.#requeue(task, outcome.error, outcome.retryInMs)
+      return this.#settle(task, { status: 'canceled', error: outcome.error })
+    }
+    this.#settle(task, outcome)
+  }
+
+  #requeue(task: MemoryTask, error: Failure, delayMs: number): void {
+    task.error = error
+    task.notice = undefined
+    task.progress = undefined
+    task.runAt = Date.now() + delayMs
+    this.#move(task, 'queued')
+    this.#due.add(task.runAt, task)
+  }
+
+  #settle(task: MemoryTask, outcome: Outcome): void {
+    const steps = route(task.status, outcome.status)
+    if (steps.length === 0) return
+    if (outcome.status === 'completed') task.output = outcome.output
+    task.error = outcome.status === 'completed' ? undefined : outcome.error
+    task.notice = undefined
+    task.runAt = undefined
+    const now = Date.now()
+    task.finishedAt = now
+    for (const step of steps) this.#move(task, step, now)
+    this.#finished.push(task)
+    this.#finishedCount++
+  }
+
+  async #cancel(task: MemoryTask): Promise<Task> {
+    if (task.status === 'canceling') return task
+    if (isTerminal(task.status)) throw notAllowed(task, 'cancel')
+    if (holdsSlot(task.status)) {
+      await this.#ask(task, 'cancel')
+      // It may have settled, or been sent back to its queue, while its worker was asked.
+      if (task.status === 'running' || task.status === 'paused') this.#move(task, 'canceling')
+      if (holdsSlot(task.status) || isTerminal(task.status)) return task
+    }
+    this.#settleUnstarted(task, {
+      status: 'canceled',
+      error: {
+        code: 'canceled',
+        message: 'The task was canceled before it ran.',
+        retryable: false,
+      },
+    })
+    return task
+  }
+
+  async #ask(task: MemoryTask, action: Action): Promise<void> {
+    const taken = await this.#queues.get(task.worker)?.performer.act(task, action)
+    if (taken !== true) throw refused(task, action)
+  }
+
+  #onDue(task: MemoryTask, at: number): void {
+    if (task.status !== 'scheduled' && task.status !== 'queued') return
+    if (task.runAt !== undefined && task.runAt <= at) {
+      task.runAt = undefined
+      if (task.status === 'scheduled') this.#move(task, 'queued')
+      const queue = this.#queues.get(task.worker)
+      queue?.ready.push(task, task.priority)
+      if (queue !== undefined) this.#wake(queue)
+      return
+    }
+    if (task.options?.deadline === undefined || task.options.deadline > at) return
+    this.#settleUnstarted(task, {
+      status: 'failed',
+      error: {
+        code: 'deadline-exceeded',
+        message: 'The deadline passed before the task ran.',
+        retryable: false,
+      },
+    })
+  }
+
+  /** Settles a task that no attempt holds, and takes it out of its queue. */
+  #settleUnstarted(task: MemoryTask, outcome: Outcome): void {
+    const wasReady = task.status === 'queued' && task.runAt === undefined
+    this.#settle(task, outcome)
+    // Only now: the queue tells the stale from the ready by their status.
+    if (wasReady) this.#queues.get(task.worker)?.ready.discard()
+  }
+
+  #move(task: MemoryTask, to: Status, at: number = Date.now()): void {
+    const from = task.status
+    task.status = to
+    this.#table.moved(task, from)
+    this.#tell({ type: 'status', task, status: to, attempt: task.attempt, at })
+  }
+
+  #forget(task: MemoryTask): void {
+    this.#tasks.delete(task.id)
+    if (task.idempotencyKey !== undefined) this.#keys.delete(keyOf(task))
+    this.#table.remove(task)
+    this.#finishedCount--
+  }
+
+  #tell(change: Change): void {
+    for (const listener of this.#listeners) listener(change)
+  }
+
+  #find(id: string): MemoryTask {
+    const task = this.#tasks.get(id)
+    if (task === undefined) throw unknownTask(id)
+    return task
+  }
+}
+
+function keyOf(task: { worker: string; idempotencyKey?: string | undefined }): string {
+  return `${task.worker} ${task.idempotencyKey}`
+}
+
+function keyMismatch(task: NewTask | undefined): ErrandError {
+  return new ErrandError(
+    'idempotency-mismatch',
+    `The idempotency key ${JSON.stringify(task?.idempotencyKey)} was used for worker ${task?.worker} with another input: use a new key for a new task.`,
+  )
+}
+
+function notAllowed(task: Task, action: Action): ErrandError {
+  return new ErrandError(
+    'action-not-allowed',
+    `Task ${task.id} is ${task.status}: it cannot ${action} from there.`,
+  )
+}
+
+function refused(task: Task, action: Action): ErrandError {
+  return new ErrandError(
+    'action-refused',
+    `Worker ${task.worker} does not take ${action} for task ${task.id}.`,
+  )
+}

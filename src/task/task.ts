@@ -1,0 +1,111 @@
+import type { Json } from './json.ts'
+import type { Status } from './lifecycle.ts'
+
+/** Why a task failed or was canceled. */
+export interface Failure {
+  /** Stable: one of Errand's (`worker-error`, `timeout`, …) or one the worker chose. */
+  code: string
+  message: string
+  /** Whether the same task could succeed another time. */
+  retryable: boolean
+}
+
+/** How far a running task has come, in units of the worker's own. */
+export interface Progress {
+  done: number
+  total?: number
+  message?: string
+}
+
+/** How often and how soon a failed attempt is made again. All waits are in milliseconds. */
+export interface RetryPolicy {
+  /** Attempts after the first. */
+  retries: number
+  /** The wait before the first retry. */
+  delayMs: number
+  /** What each further wait is multiplied by. */
+  factor: number
+  /** No wait is longer than this. */
+  maxDelayMs: number
+  /** The share of each wait that is drawn at random, 0 to 1: 1 spreads it over the whole wait. */
+  jitter: number
+}
+
+/** What a submitter may ask for beyond the input, and what a restart asks for again. */
+export interface TaskOptions {
+  /** Milliseconds that one attempt may take. */
+  timeout?: number
+  /** When the task must have ended, in epoch milliseconds: queueing and retries included. */
+  deadline?: number
+  retry?: Partial<RetryPolicy>
+}
+
+/** 9 is taken from the queue first, 0 last, as in JMS and AMQP. */
+export const PRIORITIES = { lowest: 0, normal: 4, highest: 9 } as const
+
+/**
+ * One piece of work given to a worker. Times are epoch milliseconds.
+ *
+ * A task that a store returns may be its live record: read it at once, never write to it.
+ */
+export interface Task {
+  readonly id: string
+  readonly worker: string
+  readonly status: Status
+  readonly input: Json
+  /** Present once completed. */
+  readonly output?: Json | undefined
+  /** Present once failed or canceled, and between the attempts of a task that is retried. */
+  readonly error?: Failure | undefined
+  readonly progress?: Progress | undefined
+  /** Attempts begun: 0 until the first. */
+  readonly attempt: number
+  readonly priority: number
+  readonly tags?: readonly string[] | undefined
+  /** The id of the task that started this one. */
+  readonly parent?: string | undefined
+  /** The id of the task that this one repeats. */
+  readonly restartOf?: string | undefined
+  readonly options?: TaskOptions | undefined
+  /** What an operator should know about it now: that its worker does not let go, for one. */
+  readonly notice?: string | undefined
+  readonly createdAt: number
+  /** The earliest time of the next attempt: scheduled tasks, and queued ones between two attempts. */
+  readonly runAt?: number | undefined
+  readonly startedAt?: number | undefined
+  readonly finishedAt?: number | undefined
+}
+
+/** A task before a store has it. */
+export interface NewTask {
+  id: string
+  worker: string
+  input: Json
+  priority: number
+  tags?: readonly string[] | undefined
+  parent?: string | undefined
+  restartOf?: string | undefined
+  options?: TaskOptions | undefined
+  /** In the future: the task is scheduled. */
+  runAt?: number | undefined
+  /** Of its worker's tasks, only the first with a key is inserted. */
+  idempotencyKey?: string | undefined
+}
+
+/** What one attempt yielded. */
+export type Outcome =
+  | { status: 'completed'; output: Json }
+  /** With `retryInMs` the task goes back to its queue, to be attempted again no sooner than that. */
+  | { status: 'failed'; error: Failure; retryInMs?: number }
+  | { status: 'canceled'; error: Failure }
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
+
+/** A line that a worker logged while it performed a task. */
+export interface LogEntry {
+  /** Counts from 0 within the task, so that a reader knows what it has and what was dropped. */
+  index: number
+  at: number
+  level: LogLevel
+  message: string
+}
