@@ -5,8 +5,7 @@ import type { Engine } from '../src/engine/engine.ts'
 import type { TaskEvent } from '../src/engine/events.ts'
 import { ErrandError } from '../src/task/errors.ts'
 import { isTerminal } from '../src/task/lifecycle.ts'
-import type { Change } from '../src/task/store.ts'
-import type { Task } from '../src/task/task.ts'
+import type { LogEntry, Task } from '../src/task/task.ts'
 import { responses, streams } from './openapi.ts'
 import { IdParams } from './schemas.ts'
 import { toLogLine, toSummary, toTime } from './task-json.ts'
@@ -138,7 +137,7 @@ function streamAll(engine: Engine, after: string | undefined): PushStream {
   checkRoom(engine)
   const stream = new PushStream(() => subscription.close(), true)
   const send = (event: TaskEvent) => {
-    if (event.change.type !== 'log') stream.write(toSse(event.id, event.change))
+    if (event.type !== 'log') stream.write(toSse(event, event.id))
   }
   const subscription = engine.events.subscribe({ onEvent: send, onEnd: () => stream.end() }, after)
   stream.write(
@@ -158,14 +157,14 @@ async function streamTask(
   const [after, fromLog] = splitId(lastId)
   let nextLog = fromLog
   const stream: PushStream = new PushStream(() => subscription.close(), true)
-  const send = ({ id: eventId, change }: TaskEvent) => {
-    if (change.task.id !== id) return
-    if (change.type === 'log') {
-      if (change.entry.index < nextLog) return
-      nextLog = change.entry.index + 1
+  const send = (event: TaskEvent) => {
+    if (event.task.id !== id) return
+    if (event.type === 'log') {
+      if (event.entry.index < nextLog) return
+      nextLog = event.entry.index + 1
     }
-    stream.write(toSse(`${eventId}.${nextLog}`, change))
-    if (change.type === 'status' && isTerminal(change.status)) stream.end()
+    stream.write(toSse(event, `${event.id}.${nextLog}`))
+    if (event.type === 'status' && isTerminal(event.status)) stream.end()
   }
   const early: TaskEvent[] = []
   let deliver: (event: TaskEvent) => void = (event) => early.push(event)
@@ -176,7 +175,7 @@ async function streamTask(
   try {
     const task = await engine.get(id)
     const entries = await engine.logs(id, nextLog)
-    const missed = subscription.missed.filter((event) => event.change.task.id === id)
+    const missed = subscription.missed.filter((event) => event.task.id === id)
     const isUpToDate =
       after !== undefined && !subscription.isGap && missed.length === 0 && entries.length === 0
     if (isUpToDate && isTerminal(task.status)) {
@@ -185,7 +184,7 @@ async function streamTask(
     }
     if (subscription.isGap) stream.write(reset(`${subscription.lastId}.${nextLog}`))
     for (const entry of entries)
-      send({ id: subscription.lastId, change: { type: 'log', task, entry, at: entry.at } })
+      send({ id: subscription.lastId, type: 'log', task, entry, at: entry.at })
     const isReplay = after !== undefined && !subscription.isGap
     for (const event of isReplay ? missed : [present(subscription.lastId, task)]) send(event)
     deliver = send
@@ -201,22 +200,21 @@ async function followLog(engine: Engine, id: string): Promise<PushStream> {
   checkRoom(engine)
   let next = 0
   const stream: PushStream = new PushStream(() => subscription.close(), false)
-  const onChange = (change: Change) => {
-    if (change.task.id !== id) return
-    if (change.type === 'log' && change.entry.index >= next) {
-      next = change.entry.index + 1
-      stream.write(`${JSON.stringify(toLogLine(change.entry))}\n`)
-    }
-    if (change.type === 'status' && isTerminal(change.status)) stream.end()
+  const send = (entry: LogEntry) => {
+    if (entry.index < next) return
+    next = entry.index + 1
+    stream.write(`${JSON.stringify(toLogLine(entry))}\n`)
   }
-  const subscription = engine.events.subscribe({
-    onEvent: ({ change }) => onChange(change),
-    onEnd: () => stream.end(),
-  })
+  const onEvent = (event: TaskEvent) => {
+    if (event.task.id !== id) return
+    if (event.type === 'log') send(event.entry)
+    if (event.type === 'status' && isTerminal(event.status)) stream.end()
+  }
+  const subscription = engine.events.subscribe({ onEvent, onEnd: () => stream.end() })
   try {
     const entries = await engine.logs(id)
     const task = await engine.get(id)
-    for (const entry of entries) onChange({ type: 'log', task, entry, at: entry.at })
+    for (const entry of entries) send(entry)
     if (isTerminal(task.status)) stream.end()
     return stream
   } catch (error) {
@@ -228,37 +226,33 @@ async function followLog(engine: Engine, id: string): Promise<PushStream> {
 /** The task as it stands, as the event that a reader without a past begins with. */
 function present(id: string, task: Task): TaskEvent {
   const at = task.finishedAt ?? task.startedAt ?? task.createdAt
-  return { id, change: { type: 'status', task, status: task.status, attempt: task.attempt, at } }
+  return { id, type: 'status', task, status: task.status, attempt: task.attempt, at }
 }
 
-function toSse(id: string, change: Change): string {
-  const at = toTime(change.at)
-  const { task } = change
-  if (change.type === 'log')
-    return frame(id, 'log', { id: task.id, worker: task.worker, ...toLogLine(change.entry) })
-  if (change.type === 'progress') {
-    return frame(id, 'progress', {
-      id: task.id,
-      worker: task.worker,
-      progress: change.progress,
-      at,
-    })
-  }
-  const { id: taskId, worker, priority, tags, parent, restartOf, createdAt } = toSummary(task)
-  const isNow = task.status === change.status
+function toSse(event: TaskEvent, id: string): string {
+  const { task } = event
+  const { worker } = task
+  if (event.type === 'log')
+    return frame(id, 'log', { id: task.id, worker, ...toLogLine(event.entry) })
+  const at = toTime(event.at)
+  if (event.type === 'progress')
+    return frame(id, 'progress', { id: task.id, worker, progress: event.progress, at })
+  const { priority, tags, parent, restartOf, createdAt } = toSummary(task)
+  const { status, attempt } = event
+  // What only the status that the task has now can vouch for.
+  const present = status === task.status ? { error: task.error, notice: task.notice } : {}
   return frame(id, 'status', {
-    id: taskId,
+    id: task.id,
     worker,
-    status: change.status,
-    attempt: change.attempt,
+    status,
+    attempt,
     at,
     priority,
     tags,
     parent,
     restartOf,
     createdAt,
-    // What only the status that the task has now can vouch for.
-    ...(isNow && { error: task.error, notice: task.notice }),
+    ...present,
   })
 }
 

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { type Static, Type } from 'typebox'
+import type { Static } from 'typebox'
 import type { Engine } from '../../src/engine/engine.ts'
 import type { Schema } from '../../src/engine/registry.ts'
 import type { Json } from '../../src/task/json.ts'

@@ -6,6 +6,15 @@ import { type StopReason, type TaskContext, type TaskLogger, TaskTimedOut } from
 /** Progress is told at most this often, in milliseconds; what came last is always told. */
 const PROGRESS_EVERY_MS = 100
 
+/** Who makes the attempt, and hears of what happens in it. */
+export interface AttemptHost {
+  report(report: Report): void
+  /** Called once the attempt was told to end, whoever told it. */
+  onAbort?(): void
+  /** Called when the worker first calls `checkpoint`. */
+  onCheckpoint?(): void
+}
+
 export interface AttemptOptions {
   id: string
   attempt: number
@@ -16,10 +25,6 @@ export interface AttemptOptions {
   deadline?: number | undefined
   /** A deadline to show and not to keep, where another context keeps it: epoch milliseconds. */
   shownDeadline?: number | undefined
-  report(report: Report): void
-  /** Called once the attempt was told to end, whoever told it. */
-  onAbort?(): void
-  onCheckpoint?(): void
 }
 
 /**
@@ -31,6 +36,7 @@ export class AttemptContext implements TaskContext {
   readonly attempt: number
   readonly filesRoot: string
   readonly #options: AttemptOptions
+  readonly #host: AttemptHost
   readonly #deadline: number
   #controller: AbortController | undefined
   #reason: StopReason | undefined
@@ -46,7 +52,8 @@ export class AttemptContext implements TaskContext {
   #onSteer: (() => void) | undefined
   #ended = false
 
-  constructor(options: AttemptOptions) {
+  constructor(options: AttemptOptions, host: AttemptHost) {
+    this.#host = host
     this.id = options.id
     this.attempt = options.attempt
     this.filesRoot = options.filesRoot
@@ -117,12 +124,12 @@ export class AttemptContext implements TaskContext {
   noteCheckpoint(): void {
     if (this.#usesCheckpoints) return
     this.#usesCheckpoints = true
-    this.#options.onCheckpoint?.()
+    this.#host.onCheckpoint?.()
   }
 
   /** Takes over what another context of the same attempt reports: one in a worker thread. */
   relay(report: Report): void {
-    if (!this.#ended) this.#options.report(report)
+    if (!this.#ended) this.#host.report(report)
   }
 
   /** Calls back whenever the attempt is paused, resumed or aborted. One listener at a time. */
@@ -138,7 +145,7 @@ export class AttemptContext implements TaskContext {
     this.#controller?.abort(reason)
     this.#resumed?.resolve()
     this.#onSteer?.()
-    this.#options.onAbort?.()
+    this.#host.onAbort?.()
   }
 
   /** Checkpoints wait from now on, and the timeout stands still. */
@@ -165,7 +172,7 @@ export class AttemptContext implements TaskContext {
     this.#ended = true
     this.#limit?.clear()
     clearTimeout(this.#progressTimer)
-    if (this.#progress !== undefined) this.#options.report(this.#progress)
+    if (this.#progress !== undefined) this.#host.report(this.#progress)
     this.#progress = undefined
   }
 
@@ -194,12 +201,12 @@ export class AttemptContext implements TaskContext {
       this.#progressTimer = undefined
       return
     }
-    this.#options.report(this.#progress)
+    this.#host.report(this.#progress)
     this.#progress = undefined
     this.#progressTimer = setTimeout(() => this.#tellProgress(), PROGRESS_EVERY_MS)
   }
 
   #write(level: LogLevel, message: string): void {
-    if (!this.#ended) this.#options.report({ type: 'log', level, message: String(message) })
+    if (!this.#ended) this.#host.report({ type: 'log', level, message: String(message) })
   }
 }

@@ -1,15 +1,7 @@
-import { nanoid } from 'nanoid'
 import { ErrandError, unknownTask } from '../task/errors.ts'
+import { newId } from '../task/id.ts'
 import { type Action, isTerminal } from '../task/lifecycle.ts'
-import type {
-  Change,
-  Consumer,
-  Inserted,
-  StatusCounts,
-  Store,
-  TaskPage,
-  TaskQuery,
-} from '../task/store.ts'
+import type { Consumer, Inserted, StatusCounts, Store, TaskPage, TaskQuery } from '../task/store.ts'
 import type { LogEntry, NewTask, Task, TaskOptions } from '../task/task.ts'
 import { PRIORITIES } from '../task/task.ts'
 import { EventLog } from './events.ts'
@@ -99,7 +91,11 @@ export class Engine {
   /** Begins to perform what is queued. Idempotent. */
   start(): void {
     if (this.#unwatch !== undefined || this.isStopping) return
-    this.#unwatch = this.#store.watch((change) => this.#onChange(change))
+    this.#unwatch = this.#store.watch({
+      onStatus: (task, at) => this.#onStatus(task, at),
+      onProgress: (task, progress, at) => this.events.onProgress(task, progress, at),
+      onLog: (task, entry, at) => this.events.onLog(task, entry, at),
+    })
     for (const worker of this.#registry.list()) {
       const performer = this.#executor.performer(worker)
       this.#consumers.set(
@@ -255,7 +251,7 @@ export class Engine {
 
   #newTask(worker: string, input: unknown, options: SubmitOptions, index?: number): NewTask {
     return {
-      id: nanoid(),
+      id: newId(),
       worker,
       input: this.#registry.parseInput(worker, input),
       priority: options.priority ?? PRIORITIES.normal,
@@ -328,10 +324,10 @@ export class Engine {
     }
   }
 
-  #onChange(change: Change): void {
-    this.events.append(change)
-    if (change.type !== 'status' || !isTerminal(change.status)) return
-    this.#waiters.settled(change.task)
+  #onStatus(task: Task, at: number): void {
+    this.events.onStatus(task, at)
+    if (!isTerminal(task.status)) return
+    this.#waiters.settled(task)
     this.#pruner.finished()
   }
 

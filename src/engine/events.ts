@@ -1,14 +1,17 @@
 import { randomBytes } from 'node:crypto'
-import type { Change } from '../task/store.ts'
+import { STATUSES, type Status } from '../task/lifecycle.ts'
+import type { LogEntry, Progress, Task } from '../task/task.ts'
 
-/** Changes kept for those who come back after a gap. */
+/** Events kept for those who come back after a gap. */
 const DEFAULT_CAPACITY = 10_000
+/** The type of an event that is no status. */
+const PROGRESS = STATUSES.length
 
-/** A change and the id under which a reader can ask for all that came after it. */
-export interface TaskEvent {
-  readonly id: string
-  readonly change: Change
-}
+/** Something that happened to a task, as it was when it did. `task` may have changed since. */
+export type TaskEvent =
+  | { id: string; type: 'status'; task: Task; status: Status; attempt: number; at: number }
+  | { id: string; type: 'progress'; task: Task; progress: Progress; at: number }
+  | { id: string; type: 'log'; task: Task; entry: LogEntry; at: number }
 
 export interface EventReader {
   /** Called for each event, in order. Must not throw and must not take long. */
@@ -28,29 +31,43 @@ export interface EventSubscription {
 }
 
 /**
- * The latest changes, numbered, and who reads along. Log lines are passed on and not kept: each task keeps
+ * The latest events, numbered, and who reads along. Log lines are passed on and not kept: each task keeps
  * its own.
+ *
+ * Events are kept in columns, and made into objects only for those who read: every task causes three, and
+ * most are never read.
  */
 export class EventLog {
   readonly #capacity: number
   /** Sets this process's ids apart from those of one before it. */
-  readonly #epoch = randomBytes(6).toString('base64url').replaceAll('-', '_')
-  readonly #ring: Change[] = []
+  readonly #epoch = randomBytes(6).toString('hex')
+  readonly #tasks: Task[] = []
+  /** The status by its place in {@link STATUSES}, or {@link PROGRESS}. */
+  readonly #types: Uint8Array
+  readonly #progress = new Map<number, Progress>()
+  readonly #attempts: Uint32Array
+  readonly #times: Float64Array
   readonly #readers = new Set<EventReader>()
   #next = 0
 
   constructor(capacity: number = DEFAULT_CAPACITY) {
     this.#capacity = capacity
+    this.#types = new Uint8Array(capacity)
+    this.#attempts = new Uint32Array(capacity)
+    this.#times = new Float64Array(capacity)
   }
 
-  append(change: Change): void {
-    if (change.type !== 'log') {
-      this.#ring[this.#next % this.#capacity] = change
-      this.#next++
-    }
-    if (this.#readers.size === 0) return
-    const event = { id: this.#id(this.#next - 1), change }
-    for (const reader of this.#readers) reader.onEvent(event)
+  onStatus(task: Task, at: number): void {
+    this.#keep(task, STATUSES.indexOf(task.status), at)
+  }
+
+  onProgress(task: Task, progress: Progress, at: number): void {
+    this.#keep(task, PROGRESS, at, progress)
+  }
+
+  onLog(task: Task, entry: LogEntry, at: number): void {
+    if (this.#readers.size > 0)
+      this.#tell({ id: this.#id(this.#next), type: 'log', task, entry, at })
   }
 
   /** How many read along. */
@@ -63,14 +80,14 @@ export class EventLog {
     this.#readers.add(reader)
     const from = after === undefined ? this.#next : this.#position(after)
     const missed: TaskEvent[] = []
-    for (let i = from ?? this.#next; i < this.#next; i++) {
-      const change = this.#ring[i % this.#capacity]
-      if (change !== undefined) missed.push({ id: this.#id(i), change })
+    for (let position = from ?? this.#next; position < this.#next; position++) {
+      const event = this.#event(position)
+      if (event !== undefined) missed.push(event)
     }
     return {
       missed,
       isGap: from === undefined,
-      lastId: this.#id(this.#next - 1),
+      lastId: this.#id(this.#next),
       close: () => this.#readers.delete(reader),
     }
   }
@@ -82,16 +99,46 @@ export class EventLog {
     for (const reader of readers) reader.onEnd()
   }
 
+  #keep(task: Task, type: number, at: number, progress?: Progress): void {
+    const position = this.#next++
+    const slot = position % this.#capacity
+    if (this.#types[slot] === PROGRESS) this.#progress.delete(slot)
+    if (progress !== undefined) this.#progress.set(slot, progress)
+    this.#tasks[slot] = task
+    this.#types[slot] = type
+    this.#attempts[slot] = task.attempt
+    this.#times[slot] = at
+    if (this.#readers.size === 0) return
+    const event = this.#event(position)
+    if (event !== undefined) this.#tell(event)
+  }
+
+  #tell(event: TaskEvent): void {
+    for (const reader of this.#readers) reader.onEvent(event)
+  }
+
+  #event(position: number): TaskEvent | undefined {
+    const slot = position % this.#capacity
+    const task = this.#tasks[slot]
+    if (task === undefined) return undefined
+    const id = this.#id(position + 1)
+    const at = this.#times[slot] ?? 0
+    const progress = this.#progress.get(slot)
+    if (progress !== undefined) return { id, type: 'progress', task, progress, at }
+    const status = STATUSES[this.#types[slot] ?? 0] ?? 'queued'
+    return { id, type: 'status', task, status, attempt: this.#attempts[slot] ?? 0, at }
+  }
+
+  /** The id of the event before a position: what a reader that has all before it comes back with. */
   #id(position: number): string {
-    return `${this.#epoch}-${position + 1}`
+    return `${this.#epoch}-${position}`
   }
 
   /** The position after the event of that id, or undefined where what follows it is not all here. */
   #position(id: string): number | undefined {
-    const [epoch, count] = id.split('-')
-    const position = Number(count)
-    const isKnown =
-      epoch === this.#epoch && Number.isInteger(position) && position >= 0 && position <= this.#next
-    return isKnown && position >= this.#next - this.#capacity ? position : undefined
+    const match = /^([0-9a-f]{12})-(\d{1,15})$/.exec(id)
+    const position = Number(match?.[2])
+    if (match?.[1] !== this.#epoch || position > this.#next) return undefined
+    return position >= this.#next - this.#capacity ? position : undefined
   }
 }

@@ -1,43 +1,30 @@
 import { toJson } from '../task/json.ts'
 import type { Action } from '../task/lifecycle.ts'
-import type { Performer, Report } from '../task/store.ts'
+import type { Performer } from '../task/store.ts'
 import type { Failure, Outcome, RetryPolicy, Task } from '../task/task.ts'
 import { ServerStopping, TaskCanceled, TaskTimedOut } from '../task/worker.ts'
+import { Attempt, type AttemptSurroundings } from './attempt.ts'
 import { backoff } from './backoff.ts'
-import { AttemptContext } from './context.ts'
 import { toFailure } from './failure.ts'
-import type { Logger } from './logger.ts'
 import { toOutput } from './output.ts'
 import type { RegisteredWorker, Registry } from './registry.ts'
+import { RunningAttempts } from './running.ts'
 import type { Threads } from './threads.ts'
 
-/** How long an attempt that was told to end may go on before its task says so, in milliseconds. */
-const PATIENCE_MS = 5_000
 /** How long a worker may take to say whether it takes an action, in milliseconds. */
 const SIGNAL_WITHIN_MS = 5_000
 
-export interface ExecutorOptions {
+export interface ExecutorOptions extends AttemptSurroundings {
   registry: Registry
   threads: Threads
-  log: Logger
-  filesRoot: string
   /** The largest output, in characters of its JSON, roughly. */
   maxOutput: number
-  report(id: string, report: Report): void
-}
-
-/** An attempt that is being made. */
-interface Attempt {
-  readonly task: Task
-  readonly worker: RegisteredWorker
-  readonly context: AttemptContext
-  patience: NodeJS.Timeout | undefined
 }
 
 /** Makes attempts: start → perform → classify, each attempt yielding one outcome whatever its worker does. */
 export class Executor {
   readonly #options: ExecutorOptions
-  readonly #attempts = new Map<string, Attempt>()
+  readonly #attempts = new RunningAttempts()
   #onIdle: (() => void) | undefined
 
   constructor(options: ExecutorOptions) {
@@ -46,11 +33,11 @@ export class Executor {
 
   /** The ids of the tasks whose attempts have not ended. */
   get running(): string[] {
-    return [...this.#attempts.keys()]
+    return this.#attempts.all().map(({ task }) => task.id)
   }
 
   isRunning(id: string): boolean {
-    return this.#attempts.has(id)
+    return this.#attempts.find(id) !== undefined
   }
 
   /** What a store calls to have this worker's tasks performed. */
@@ -63,7 +50,7 @@ export class Executor {
 
   /** Tells every attempt to end because the server does. */
   abortAll(): void {
-    for (const { context } of this.#attempts.values()) context.abort(new ServerStopping())
+    for (const { context } of this.#attempts.all()) context.abort(new ServerStopping())
   }
 
   /** Resolves with true once no attempt runs, or with false after `withinMs`. */
@@ -79,34 +66,17 @@ export class Executor {
   }
 
   async #attempt(worker: RegisteredWorker, task: Task): Promise<Outcome> {
-    const attempt = this.#start(worker, task)
-    const { context } = attempt
+    const attempt = new Attempt(task, worker, this.#options)
+    this.#attempts.add(attempt)
     try {
-      const output: unknown = await this.#perform(attempt)
-      return this.#classifyOutput(attempt, output)
+      return this.#classifyOutput(attempt, await this.#perform(attempt))
     } catch (thrown) {
       return this.#classifyThrown(attempt, thrown)
     } finally {
-      context.end()
-      clearTimeout(attempt.patience)
-      this.#attempts.delete(task.id)
+      attempt.end()
+      this.#attempts.remove(attempt)
       if (this.#attempts.size === 0) this.#onIdle?.()
     }
-  }
-
-  #start(worker: RegisteredWorker, task: Task): Attempt {
-    const context: AttemptContext = new AttemptContext({
-      id: task.id,
-      attempt: task.attempt,
-      filesRoot: this.#options.filesRoot,
-      timeout: task.options?.timeout ?? worker.timeout,
-      deadline: task.options?.deadline,
-      report: (report) => this.#options.report(task.id, report),
-      onAbort: () => this.#watchAbort(attempt),
-    })
-    const attempt: Attempt = { task, worker, context, patience: undefined }
-    this.#attempts.set(task.id, attempt)
-    return attempt
   }
 
   #perform({ worker, task, context }: Attempt): unknown {
@@ -161,7 +131,7 @@ export class Executor {
   }
 
   async #act(id: string, action: Action): Promise<boolean> {
-    const attempt = this.#attempts.get(id)
+    const attempt = this.#attempts.find(id)
     // It has just ended: what it yielded says more than any answer here.
     if (attempt === undefined) return true
     const answer = await this.#askWorker(attempt, action)
@@ -210,19 +180,6 @@ export class Executor {
     } finally {
       clearTimeout(timer)
     }
-  }
-
-  /** An attempt that was told to end and does not says so on its task, since it holds its slot. */
-  #watchAbort(attempt: Attempt): void {
-    const { context, task, worker } = attempt
-    attempt.patience = setTimeout(() => {
-      const notice = `Told to end ${PATIENCE_MS / 1_000} s ago (${context.reason?.name}), its worker has not let go: it holds one of ${worker.maxNumTasks} slots.`
-      this.#options.report(task.id, { type: 'notice', notice })
-      this.#options.log.warn(
-        { task: task.id, worker: worker.name },
-        'worker ignores its signal and holds its slot',
-      )
-    }, PATIENCE_MS)
   }
 }
 

@@ -16,14 +16,13 @@ resolveErrand()
 /** The entry of a worker thread: performs one attempt, with a context that speaks to the server's by messages. */
 export default async function perform(job: ThreadJob): Promise<ThreadResult> {
   const tell = (message: FromThread) => job.port.postMessage(message)
-  const context = new AttemptContext({
-    id: job.id,
-    attempt: job.attempt,
-    filesRoot: job.filesRoot,
-    shownDeadline: job.deadline,
-    report: (report) => tell({ type: 'report', report }),
-    onCheckpoint: () => tell({ type: 'checkpoint' }),
-  })
+  const context = new AttemptContext(
+    { id: job.id, attempt: job.attempt, filesRoot: job.filesRoot, shownDeadline: job.deadline },
+    {
+      report: (report) => tell({ type: 'report', report }),
+      onCheckpoint: () => tell({ type: 'checkpoint' }),
+    },
+  )
   job.port.on('message', (message: ToThread) => {
     if (message.type === 'abort') context.abort(toReason(message))
     else if (message.type === 'pause') context.pause()

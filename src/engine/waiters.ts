@@ -26,6 +26,7 @@ export class Waiters {
   }
 
   settled(task: Task): void {
+    if (this.#byTask.size === 0) return
     const waiting = this.#byTask.get(task.id)
     if (waiting === undefined) return
     this.#byTask.delete(task.id)

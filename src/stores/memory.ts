@@ -4,7 +4,6 @@ import type { Json } from '../task/json.ts'
 import { type Action, holdsSlot, isTerminal, route, type Status } from '../task/lifecycle.ts'
 import { TaskLog } from '../task/log.ts'
 import type {
-  Change,
   Consumer,
   Inserted,
   InsertLimits,
@@ -15,6 +14,7 @@ import type {
   Store,
   TaskPage,
   TaskQuery,
+  Watcher,
 } from '../task/store.ts'
 import type {
   Failure,
@@ -29,8 +29,10 @@ import { DueQueue } from './due-queue.ts'
 import { ReadyQueue } from './ready-queue.ts'
 import { TaskTable } from './task-table.ts'
 
-/** Attempts are begun for this long, in milliseconds, before the event loop gets its turn. */
+/** Attempts are begun for this long, in milliseconds, before the rest of the event loop gets its turn; */
 const SLICE_MS = 5
+/** or, where the rest took longer, for as long as that, up to this: what is accepted must also be performed. */
+const MAX_SLICE_MS = 50
 
 /** A task as the memory store keeps it. One record a task: its size is most of what a task costs. */
 class MemoryTask implements Task {
@@ -50,8 +52,9 @@ class MemoryTask implements Task {
   notice: string | undefined
   readonly createdAt: number
   runAt: number | undefined
-  startedAt: number | undefined
-  finishedAt: number | undefined
+  /** Milliseconds since it was created, -1 for none: small integers cost no object of their own. */
+  #startedAfter = -1
+  #finishedAfter = -1
   readonly idempotencyKey: string | undefined
   log: TaskLog | undefined
   row = -1
@@ -70,6 +73,23 @@ class MemoryTask implements Task {
     this.status = scheduled ? 'scheduled' : 'queued'
     this.runAt = scheduled ? task.runAt : undefined
     this.idempotencyKey = task.idempotencyKey
+  }
+
+  get startedAt(): number | undefined {
+    return this.#startedAfter < 0 ? undefined : this.createdAt + this.#startedAfter
+  }
+
+  get finishedAt(): number | undefined {
+    return this.#finishedAfter < 0 ? undefined : this.createdAt + this.#finishedAfter
+  }
+
+  /** Clocks can go back; a task does not. */
+  started(at: number): void {
+    this.#startedAfter = Math.max(0, at - this.createdAt)
+  }
+
+  finished(at: number): void {
+    this.#finishedAfter = Math.max(0, at - this.createdAt)
   }
 }
 
@@ -113,10 +133,9 @@ class WorkerQueue implements Consumer {
 /** Tasks in the memory of this process: nothing beside it is needed, and nothing outlives it. */
 export class MemoryStore implements Store {
   readonly #table = new TaskTable<MemoryTask>()
-  readonly #tasks = new Map<string, MemoryTask>()
   readonly #keys = new Map<string, MemoryTask>()
   readonly #queues = new Map<string, WorkerQueue>()
-  readonly #listeners = new Set<(change: Change) => void>()
+  readonly #watchers = new Set<Watcher>()
   readonly #due = new DueQueue<MemoryTask>(
     (task, at) => this.#onDue(task, at),
     (task) => task.status === 'scheduled' || task.status === 'queued',
@@ -127,7 +146,7 @@ export class MemoryStore implements Store {
   #finishedCount = 0
   readonly #toDrain = new Set<WorkerQueue>()
   #drain: NodeJS.Immediate | undefined
-  #sliceStart = 0
+  #sliceEnd = 0
   #suspended = false
 
   async insert(tasks: readonly NewTask[], limits: InsertLimits): Promise<readonly Inserted[]> {
@@ -147,7 +166,7 @@ export class MemoryStore implements Store {
   }
 
   async get(id: string): Promise<Task | undefined> {
-    return this.#tasks.get(id)
+    return this.#table.get(id)
   }
 
   async list(query: TaskQuery): Promise<TaskPage> {
@@ -177,19 +196,19 @@ export class MemoryStore implements Store {
   }
 
   report(id: string, report: Report): void {
-    const task = this.#tasks.get(id)
+    const task = this.#table.get(id)
     if (task === undefined || isTerminal(task.status)) return
     const at = Date.now()
     if (report.type === 'progress') {
       task.progress = report.progress
-      this.#tell({ type: 'progress', task, progress: report.progress, at })
+      for (const watcher of this.#watchers) watcher.onProgress(task, report.progress, at)
     } else if (report.type === 'log') {
       task.log ??= new TaskLog()
       const entry = task.log.append(at, report.level, report.message)
-      this.#tell({ type: 'log', task, entry, at })
+      for (const watcher of this.#watchers) watcher.onLog(task, entry, at)
     } else {
       task.notice = report.notice
-      this.#tell({ type: 'status', task, status: task.status, attempt: task.attempt, at })
+      this.#tell(task, at)
     }
   }
 
@@ -209,9 +228,9 @@ export class MemoryStore implements Store {
     this.#forget(task)
   }
 
-  watch(listener: (change: Change) => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
+  watch(watcher: Watcher): () => void {
+    this.#watchers.add(watcher)
+    return () => this.#watchers.delete(watcher)
   }
 
   async prune(bounds: PruneBounds): Promise<number> {
@@ -243,7 +262,7 @@ export class MemoryStore implements Store {
     this.#drain = undefined
     this.#toDrain.clear()
     this.#due.close()
-    this.#listeners.clear()
+    this.#watchers.clear()
   }
 
   /** The tasks first inserted under these keys, or nothing where none has been seen. */
@@ -278,13 +297,12 @@ export class MemoryStore implements Store {
   }
 
   #add(task: MemoryTask, queue: WorkerQueue | undefined): MemoryTask {
-    this.#tasks.set(task.id, task)
     if (task.idempotencyKey !== undefined) this.#keys.set(keyOf(task), task)
     this.#table.append(task)
     if (task.status === 'queued') queue?.ready.push(task, task.priority)
     if (task.runAt !== undefined) this.#due.add(task.runAt, task)
     if (task.options?.deadline !== undefined) this.#due.add(task.options.deadline, task)
-    this.#tell({ type: 'status', task, status: task.status, attempt: 0, at: task.createdAt })
+    this.#tell(task, task.createdAt)
     return task
   }
 
@@ -292,9 +310,12 @@ export class MemoryStore implements Store {
   #wake(queue: WorkerQueue): void {
     if (!queue.hasRoom || queue.ready.size === 0 || this.#suspended) return
     this.#toDrain.add(queue)
-    this.#drain ??= setImmediate(() => {
+    if (this.#drain !== undefined) return
+    const woken = Date.now()
+    this.#drain = setImmediate(() => {
       this.#drain = undefined
-      this.#sliceStart = Date.now()
+      const now = Date.now()
+      this.#sliceEnd = now + Math.min(Math.max(now - woken, SLICE_MS), MAX_SLICE_MS)
       const queues = [...this.#toDrain]
       this.#toDrain.clear()
       for (const next of queues) this.#begin(next)
@@ -305,7 +326,7 @@ export class MemoryStore implements Store {
   #begin(queue: WorkerQueue): void {
     while (queue.hasRoom && queue.ready.size > 0 && !this.#suspended) {
       const now = Date.now()
-      if (now - this.#sliceStart > SLICE_MS) return this.#wake(queue)
+      if (now > this.#sliceEnd) return this.#wake(queue)
       const task = queue.ready.shift()
       if (task !== undefined) this.#attempt(queue, task, now)
     }
@@ -314,7 +335,7 @@ export class MemoryStore implements Store {
   #attempt(queue: WorkerQueue, task: MemoryTask, now: number): void {
     queue.running++
     task.attempt++
-    task.startedAt = now
+    task.started(now)
     this.#move(task, 'running', now)
     queue.performer.perform(task).then((outcome) => {
       queue.running--
@@ -349,7 +370,7 @@ export class MemoryStore implements Store {
     task.notice = undefined
     task.runAt = undefined
     const now = Date.now()
-    task.finishedAt = now
+    task.finished(now)
     for (const step of steps) this.#move(task, step, now)
     this.#finished.push(task)
     this.#finishedCount++
@@ -413,22 +434,21 @@ export class MemoryStore implements Store {
     const from = task.status
     task.status = to
     this.#table.moved(task, from)
-    this.#tell({ type: 'status', task, status: to, attempt: task.attempt, at })
+    this.#tell(task, at)
   }
 
   #forget(task: MemoryTask): void {
-    this.#tasks.delete(task.id)
     if (task.idempotencyKey !== undefined) this.#keys.delete(keyOf(task))
     this.#table.remove(task)
     this.#finishedCount--
   }
 
-  #tell(change: Change): void {
-    for (const listener of this.#listeners) listener(change)
+  #tell(task: MemoryTask, at: number): void {
+    for (const watcher of this.#watchers) watcher.onStatus(task, at)
   }
 
   #find(id: string): MemoryTask {
-    const task = this.#tasks.get(id)
+    const task = this.#table.get(id)
     if (task === undefined) throw unknownTask(id)
     return task
   }

@@ -30,6 +30,9 @@ const statusCode = Object.fromEntries(STATUSES.map((status, code) => [status, co
  * A page is found by walking the columns from the newest row down: a million rows of typed arrays take about
  * a millisecond, whatever the filter, where an index for each filter would cost every task more memory than
  * its record. Tags and parents are held as hashes and compared in full only where those agree.
+ *
+ * Ids are found through a hash table of row numbers: a Map of a hundred thousand strings and records, which
+ * come and go, costs each task several times as much, most of it in the garbage collector.
  */
 export class TaskTable<T extends TableTask> {
   readonly #workers: string[] = []
@@ -41,6 +44,10 @@ export class TaskTable<T extends TableTask> {
   #created = new Float64Array(FIRST_CAPACITY)
   #tags = new Uint32Array(FIRST_CAPACITY)
   #parents = new Uint32Array(FIRST_CAPACITY)
+  /** The hash of each task's id. */
+  #hashes = new Uint32Array(FIRST_CAPACITY)
+  /** Rows by the hash of their task's id: open addressing, each slot a row + 1, 0 where it is free. */
+  #index = new Int32Array(FIRST_CAPACITY * 2)
   #length = 0
   #removed = 0
   #nextSequence = 1
@@ -57,9 +64,24 @@ export class TaskTable<T extends TableTask> {
     return this.#newest
   }
 
+  get(id: string): T | undefined {
+    const mask = this.#index.length - 1
+    for (let slot = hash(id) & mask; ; slot = (slot + 1) & mask) {
+      const row = (this.#index[slot] as number) - 1
+      if (row === -1) return undefined
+      const task = this.#tasks[row]
+      if (task !== undefined && task.id === id) return task
+    }
+  }
+
   append(task: T): void {
-    if (this.#length === this.#keys.length) this.#grow()
+    if (this.#length === this.#keys.length) {
+      this.#resize(Math.ceil(this.#keys.length * 1.5))
+      this.#reindex(this.#keys.length)
+    }
     const row = this.#length++
+    this.#hashes[row] = hash(task.id)
+    this.#link(row)
     const worker = this.#workerCode(task.worker)
     task.row = row
     this.#tasks[row] = task
@@ -165,45 +187,61 @@ export class TaskTable<T extends TableTask> {
     if (counts !== undefined) counts[statusCode[status]] = (counts[statusCode[status]] ?? 0) + by
   }
 
-  #grow(): void {
-    const capacity = Math.ceil(this.#keys.length * 1.5)
-    this.#keys = copied(this.#keys, new Uint32Array(capacity))
-    this.#sequences = copied(this.#sequences, new Float64Array(capacity))
-    this.#created = copied(this.#created, new Float64Array(capacity))
-    this.#tags = copied(this.#tags, new Uint32Array(capacity))
-    this.#parents = copied(this.#parents, new Uint32Array(capacity))
+  /** A removed row keeps its slot until the next compaction: the probes of others may lead through it. */
+  #link(row: number): void {
+    const mask = this.#index.length - 1
+    let slot = (this.#hashes[row] as number) & mask
+    while (this.#index[slot] !== 0) slot = (slot + 1) & mask
+    this.#index[slot] = row + 1
   }
 
-  #compact(): void {
-    const capacity = Math.max(FIRST_CAPACITY, Math.ceil(this.size * 1.5))
-    const old = { tasks: this.#tasks, length: this.#length }
-    const [keys, sequences, created] = [this.#keys, this.#sequences, this.#created]
-    const [tags, parents] = [this.#tags, this.#parents]
-    this.#keys = new Uint32Array(capacity)
-    this.#sequences = new Float64Array(capacity)
-    this.#created = new Float64Array(capacity)
-    this.#tags = new Uint32Array(capacity)
-    this.#parents = new Uint32Array(capacity)
-    this.#tasks = []
-    this.#length = 0
-    this.#removed = 0
-    for (let from = 0; from < old.length; from++) {
-      const task = old.tasks[from]
-      if (task === undefined) continue
-      const row = this.#length++
-      task.row = row
-      this.#tasks[row] = task
-      this.#keys[row] = keys[from] ?? REMOVED
-      this.#sequences[row] = sequences[from] ?? 0
-      this.#created[row] = created[from] ?? 0
-      this.#tags[row] = tags[from] ?? 0
-      this.#parents[row] = parents[from] ?? 0
+  /** At most half full, so that probes stay short. */
+  #reindex(capacity: number): void {
+    const size = 2 ** Math.ceil(Math.log2(capacity * 2))
+    if (this.#index.length === size) this.#index.fill(0)
+    else this.#index = new Int32Array(size)
+    for (let row = 0; row < this.#length; row++) {
+      if (this.#keys[row] !== REMOVED) this.#link(row)
     }
+  }
+
+  #resize(capacity: number): void {
+    this.#keys = resized(this.#keys, new Uint32Array(capacity))
+    this.#sequences = resized(this.#sequences, new Float64Array(capacity))
+    this.#created = resized(this.#created, new Float64Array(capacity))
+    this.#tags = resized(this.#tags, new Uint32Array(capacity))
+    this.#parents = resized(this.#parents, new Uint32Array(capacity))
+    this.#hashes = resized(this.#hashes, new Uint32Array(capacity))
+  }
+
+  /** Closes the gaps that removed rows have left, in place. */
+  #compact(): void {
+    let row = 0
+    for (let from = 0; from < this.#length; from++) {
+      const task = this.#tasks[from]
+      if (task === undefined) continue
+      if (row !== from) {
+        task.row = row
+        this.#tasks[row] = task
+        this.#keys[row] = this.#keys[from] as number
+        this.#sequences[row] = this.#sequences[from] as number
+        this.#created[row] = this.#created[from] as number
+        this.#tags[row] = this.#tags[from] as number
+        this.#parents[row] = this.#parents[from] as number
+        this.#hashes[row] = this.#hashes[from] as number
+      }
+      row++
+    }
+    this.#tasks.length = row
+    this.#length = row
+    this.#removed = 0
+    if (row * 4 < this.#keys.length) this.#resize(Math.max(FIRST_CAPACITY, row * 2))
+    this.#reindex(this.#keys.length)
   }
 }
 
-function copied<A extends Uint32Array | Float64Array>(from: A, to: A): A {
-  to.set(from)
+function resized<A extends Uint32Array | Float64Array>(from: A, to: A): A {
+  to.set(from.subarray(0, to.length))
   return to
 }
 

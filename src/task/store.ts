@@ -41,11 +41,16 @@ export interface TaskPage {
 /** How many tasks of one worker have each status. */
 export type StatusCounts = { readonly [status in Status]: number }
 
-/** What a store tells those who watch it, in the order it happened. */
-export type Change =
-  | { type: 'status'; task: Task; status: Status; attempt: number; at: number }
-  | { type: 'progress'; task: Task; progress: Progress; at: number }
-  | { type: 'log'; task: Task; entry: LogEntry; at: number }
+/**
+ * Whoever watches a store is told of each change, in the order it happened and after it can be read. The
+ * task may be live: read it at once. No method may throw or take long.
+ */
+export interface Watcher {
+  /** The task has a new status, or a new notice. */
+  onStatus(task: Task, at: number): void
+  onProgress(task: Task, progress: Progress, at: number): void
+  onLog(task: Task, entry: LogEntry, at: number): void
+}
 
 /** What a running attempt tells the store about itself. */
 export type Report =
@@ -109,11 +114,8 @@ export interface Store {
   logs(id: string, fromIndex: number): Promise<readonly LogEntry[]>
   /** Forgets a finished task. */
   remove(id: string): Promise<void>
-  /**
-   * Calls the listener for every change from now on, until the returned function is called. Each change is
-   * told after it can be read. The listener must not throw and must not take long.
-   */
-  watch(listener: (change: Change) => void): () => void
+  /** Tells the watcher of every change from now on, until the returned function is called. */
+  watch(watcher: Watcher): () => void
   /** Forgets finished tasks outside the bounds, oldest first; resolves with how many went. */
   prune(bounds: PruneBounds): Promise<number>
   /** Hands out no further task. Those that run go on. */

@@ -1,0 +1,63 @@
+import type { Report } from '../task/store.ts'
+import type { Task } from '../task/task.ts'
+import { AttemptContext, type AttemptHost } from './context.ts'
+import type { Logger } from './logger.ts'
+import type { RegisteredWorker } from './registry.ts'
+
+/** How long an attempt that was told to end may go on before its task says so, in milliseconds. */
+const PATIENCE_MS = 5_000
+
+export interface AttemptSurroundings {
+  log: Logger
+  filesRoot: string
+  report(id: string, report: Report): void
+}
+
+/** One attempt that is being made: its task, its worker, and the context between them. */
+export class Attempt implements AttemptHost {
+  readonly task: Task
+  readonly worker: RegisteredWorker
+  readonly context: AttemptContext
+  /** Its place among the running: theirs to keep. */
+  place = -1
+  readonly #surroundings: AttemptSurroundings
+  #patience: NodeJS.Timeout | undefined
+
+  constructor(task: Task, worker: RegisteredWorker, surroundings: AttemptSurroundings) {
+    this.task = task
+    this.worker = worker
+    this.#surroundings = surroundings
+    this.context = new AttemptContext(
+      {
+        id: task.id,
+        attempt: task.attempt,
+        filesRoot: surroundings.filesRoot,
+        timeout: task.options?.timeout ?? worker.timeout,
+        deadline: task.options?.deadline,
+      },
+      this,
+    )
+  }
+
+  report(report: Report): void {
+    this.#surroundings.report(this.task.id, report)
+  }
+
+  /** An attempt that was told to end and does not says so on its task, since it holds its slot. */
+  onAbort(): void {
+    this.#patience ??= setTimeout(() => {
+      const { worker, task, context } = this
+      const notice = `Told to end ${PATIENCE_MS / 1_000} s ago (${context.reason?.name}), its worker has not let go: it holds one of ${worker.maxNumTasks} slots.`
+      this.report({ type: 'notice', notice })
+      this.#surroundings.log.warn(
+        { task: task.id, worker: worker.name },
+        'worker ignores its signal and holds its slot',
+      )
+    }, PATIENCE_MS)
+  }
+
+  end(): void {
+    this.context.end()
+    clearTimeout(this.#patience)
+  }
+}
