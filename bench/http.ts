@@ -2,7 +2,7 @@ import type { LoadResult } from './load.ts'
 import { median, report } from './report.ts'
 import { runLoad, ServerProcess } from './server-process.ts'
 
-const ROUNDS = 5
+const ROUNDS = 7
 const REQUESTS = 60_000
 const CONNECTIONS = 64
 const BATCH = 1_000
@@ -36,7 +36,9 @@ export async function benchHttp(): Promise<void> {
     const rate = (costs: Cost[]) => Math.round(median(costs.map(({ perSecond }) => perSecond)))
     const shown = (costs: Cost[]) => `${cpu(costs).toFixed(1)} µs of CPU, ${rate(costs)} a second`
     report('bare node:http, a request', shown(rounds.bare))
-    const ratio = (costs: Cost[]) => cpu(costs) / cpu(rounds.bare)
+    // Round by round: the machine's speed drifts, and both of a round are measured within seconds.
+    const ratio = (costs: Cost[]) =>
+      median(costs.map(({ cpuMicros }, i) => cpuMicros / (rounds.bare[i]?.cpuMicros ?? Number.NaN)))
     report(
       'submit, until completed',
       `${ratio(rounds.submit).toFixed(2)} × bare (${shown(rounds.submit)})`,

@@ -17,6 +17,7 @@ const FASTIFY_CODES: { readonly [code: string]: ErrorCode } = {
 }
 
 const HINTS: { readonly [code in ErrorCode]?: string } = {
+  'invalid-json': 'The body is not valid JSON: check its quotes, commas and brackets.',
   'unsupported-media-type': 'Send the body as JSON, with Content-Type: application/json.',
   'body-too-large': 'Send less, or raise ERRAND_BODY_LIMIT.',
 }

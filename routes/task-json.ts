@@ -1,16 +1,18 @@
 import { isTerminal } from '../src/task/lifecycle.ts'
 import type { LogEntry, Task } from '../src/task/task.ts'
 
-let lastTime = 0
-let lastText = new Date(0).toISOString()
+const MILLISECONDS = Array.from({ length: 1_000 }, (_, ms) => `.${String(ms).padStart(3, '0')}Z`)
+let lastSecond = Number.NaN
+let lastText = ''
 
-/** RFC 3339 with milliseconds. Most times that are rendered after each other are the same. */
+/** RFC 3339 with milliseconds. Times that are rendered after each other are mostly of the same second. */
 export function toTime(epochMs: number): string {
-  if (epochMs !== lastTime) {
-    lastText = new Date(epochMs).toISOString()
-    lastTime = epochMs
+  const second = Math.floor(epochMs / 1_000)
+  if (second !== lastSecond) {
+    lastText = new Date(second * 1_000).toISOString().slice(0, -'.000Z'.length)
+    lastSecond = second
   }
-  return lastText
+  return lastText + MILLISECONDS[epochMs - second * 1_000]
 }
 
 function toOptionalTime(epochMs: number | undefined): string | undefined {

@@ -5,6 +5,7 @@ import type { RegisteredWorker } from '../src/engine/registry.ts'
 import { ErrandError } from '../src/task/errors.ts'
 import { isTerminal } from '../src/task/lifecycle.ts'
 import type { Inserted } from '../src/task/store.ts'
+import type { Task } from '../src/task/task.ts'
 import { checkedByEngine } from './compilers.ts'
 import { responses } from './openapi.ts'
 import { NameParams, SubmitBody, SubmitHeaders, SubmitQuery } from './schemas.ts'
@@ -199,19 +200,24 @@ function submitAnyRoute(app: FastifyInstance, engine: Engine): void {
   )
 }
 
-/** 200 with the output or the error of a task that has settled, 202 and where to ask for one that has not. */
-async function answer(
+/** The answer to a submit, at once or held as long as the client asks. */
+function answer(
   engine: Engine,
-  inserted: Inserted,
+  { task, replayed }: Inserted,
   waitMs: number | undefined,
   reply: FastifyReply,
-) {
-  if (inserted.replayed) reply.header('idempotent-replayed', 'true')
-  const task =
-    waitMs === undefined ? inserted.task : await hold(engine, inserted.task, waitMs, reply)
+): object | Promise<object> {
+  if (replayed) reply.header('idempotent-replayed', 'true')
+  if (waitMs === undefined) return render(task, reply)
+  return hold(engine, task, waitMs, reply).then((held) => render(held, reply))
+}
+
+/** 200 with the output or the error of a task that has settled, 202 and where to ask for one that has not. */
+function render(task: Task, reply: FastifyReply): object {
+  if (isTerminal(task.status)) return toSettled(task)
   locate(reply, task.id)
-  if (isTerminal(task.status)) return reply.send(toSettled(task))
-  return reply.code(202).send(toSummary(task))
+  reply.code(202)
+  return toSummary(task)
 }
 
 /** As the instance checks, but for the body. */

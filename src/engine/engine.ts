@@ -68,7 +68,7 @@ export class Engine {
   readonly #pruner: Pruner
   readonly #maxQueued: number
   readonly #consumers = new Map<string, Consumer>()
-  readonly #stopping = new AbortController()
+  #stopping = false
   #unwatch: (() => void) | undefined
   #stopped: Promise<void> | undefined
 
@@ -107,12 +107,7 @@ export class Engine {
   }
 
   get isStopping(): boolean {
-    return this.#stopping.signal.aborted
-  }
-
-  /** Aborts when {@link Engine.stop} is called. */
-  get stopping(): AbortSignal {
-    return this.#stopping.signal
+    return this.#stopping
   }
 
   /**
@@ -173,24 +168,16 @@ export class Engine {
     // Before the task is read: it may settle in between.
     const remove = this.#waiters.add(id, resolve)
     const giveUp = () => resolve(undefined)
+    let timer: NodeJS.Timeout | undefined
     try {
       const task = await this.get(id)
-      if (
-        isTerminal(task.status) ||
-        timeoutMs <= 0 ||
-        signal?.aborted === true ||
-        this.#willNotRun(task)
-      )
-        return task
-      const timer = setTimeout(giveUp, timeoutMs)
+      if (isTerminal(task.status) || this.#willNotRun(task) || signal?.aborted === true) return task
+      timer = setTimeout(giveUp, timeoutMs)
       signal?.addEventListener('abort', giveUp)
-      try {
-        return (await promise) ?? (await this.get(id))
-      } finally {
-        clearTimeout(timer)
-        signal?.removeEventListener('abort', giveUp)
-      }
+      return (await promise) ?? (await this.get(id))
     } finally {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', giveUp)
       remove()
     }
   }
@@ -264,7 +251,7 @@ export class Engine {
     }
   }
 
-  async #insert(
+  #insert(
     worker: string,
     tasks: readonly NewTask[],
     options: SubmitOptions,
@@ -336,7 +323,7 @@ export class Engine {
   }
 
   async #stop(graceMs: number): Promise<void> {
-    this.#stopping.abort()
+    this.#stopping = true
     this.#store.suspend()
     await this.#answerWaiters()
     if (!(await this.#executor.idle(graceMs))) {

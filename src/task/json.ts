@@ -16,7 +16,9 @@ export class NotJson extends Error {
   readonly tooLarge: boolean
 
   constructor(reason: string, path: readonly (string | number)[], tooLarge = false) {
-    const pointer = path
+    // A long path is that of a value nested too deep: its beginning says where.
+    const shown = path.length > 16 ? [...path.slice(0, 16), '…'] : path
+    const pointer = shown
       .map((key) => `/${String(key).replace(/~/g, '~0').replace(/\//g, '~1')}`)
       .join('')
     super(pointer === '' ? reason : `${reason} at ${pointer}`)
