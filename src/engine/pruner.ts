@@ -1,4 +1,4 @@
-import type { PruneBounds, Store } from '../task/store.ts'
+import type { Store } from '../task/store.ts'
 import type { Logger } from './logger.ts'
 
 /** Tasks forgotten in one step, so that no step keeps the event loop long. */
@@ -22,6 +22,8 @@ export class Pruner {
   #finished = 0
   #timer: NodeJS.Timeout | undefined
   #pruning: Promise<void> | undefined
+  #isPruning = false
+  #again = false
   #stopped = false
 
   constructor(store: Store, retention: Retention, log: Logger) {
@@ -52,23 +54,32 @@ export class Pruner {
 
   #prune(): void {
     if (this.#stopped) return
-    this.#pruning ??= this.#run().finally(() => {
-      this.#pruning = undefined
-    })
+    if (this.#isPruning) this.#again = true
+    else this.#pruning = this.#run()
   }
 
   async #run(): Promise<void> {
-    const bounds: PruneBounds = {
+    this.#isPruning = true
+    try {
+      do {
+        this.#again = false
+        while ((await this.#step()) === STEP && !this.#stopped) {
+          await new Promise((resolve) => setImmediate(resolve))
+        }
+        // More may have finished since the last step has looked.
+      } while (this.#again)
+    } catch (error) {
+      this.#log.error({ err: error }, 'finished tasks could not be pruned')
+    } finally {
+      this.#isPruning = false
+    }
+  }
+
+  #step(): Promise<number> {
+    return this.#store.prune({
       finishedBefore: Date.now() - this.#retention.maxAgeMs,
       maxFinished: this.#retention.maxFinished,
       limit: STEP,
-    }
-    try {
-      while ((await this.#store.prune(bounds)) === STEP && !this.#stopped) {
-        await new Promise((resolve) => setImmediate(resolve))
-      }
-    } catch (error) {
-      this.#log.error({ err: error }, 'finished tasks could not be pruned')
-    }
+    })
   }
 }

@@ -226,14 +226,18 @@ function checkRetry(retry: unknown, need: (holds: boolean, fault: string) => voi
 
 function checkExample(example: unknown, check: ValidateFunction, source: string): Json | undefined {
   if (example === undefined) return undefined
-  const json = toJson(example)
-  // On a copy: the check fills in defaults, and the example is shown as it was written.
-  if (!check(toJson(json)))
-    throw invalid(
-      source,
-      `details.example does not fit details.input: ${describe(toFaults(check.errors))}`,
-    )
-  return json
+  try {
+    const json = toJson(example)
+    // On a copy: the check fills in defaults, and the example is shown as it was written.
+    if (check(toJson(json))) return json
+  } catch (error) {
+    if (!(error instanceof NotJson)) throw error
+    throw invalid(source, `details.example cannot be JSON: ${error.message}`)
+  }
+  throw invalid(
+    source,
+    `details.example does not fit details.input: ${describe(toFaults(check.errors))}`,
+  )
 }
 
 function closed(schema: Schema): Schema {

@@ -328,7 +328,8 @@ export class MemoryStore implements Store {
       const now = Date.now()
       if (now > this.#sliceEnd) return this.#wake(queue)
       const task = queue.ready.shift()
-      if (task !== undefined) this.#attempt(queue, task, now)
+      if (task === undefined) return
+      this.#attempt(queue, task, now)
     }
   }
 

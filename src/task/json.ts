@@ -51,19 +51,16 @@ class Copier {
   }
 
   copy(value: unknown, depth: number): Json {
-    this.#room -= 8
+    this.#room -= typeof value === 'string' ? value.length + 8 : 8
+    if (this.#room < 0) throw this.#refuse('too large', true)
     switch (typeof value) {
       case 'string':
-        this.#room -= value.length
-        if (this.#room < 0) throw this.#refuse('too large', true)
-        return value
       case 'boolean':
         return value
       case 'number':
         if (!Number.isFinite(value)) throw this.#refuse(`${value} is not a JSON number`)
         return value
       case 'object':
-        if (this.#room < 0) throw this.#refuse('too large', true)
         return value === null ? null : this.#copyObject(value, depth)
       default:
         throw this.#refuse(`${value === undefined ? 'undefined' : `a ${typeof value}`} is not JSON`)
