@@ -42,7 +42,7 @@ function refusal(
     )
   }
   const { headers } = request
-  if (headers['sec-fetch-site'] === 'cross-site' && request.method !== 'GET') {
+  if (isForeignPage(headers['sec-fetch-site']) && request.method !== 'GET') {
     return new ErrandError(
       'cross-site',
       'A page of another site may not act here: set ERRAND_API_KEY and send it.',
@@ -55,6 +55,11 @@ function refusal(
     )
   }
   return undefined
+}
+
+/** What browsers send with a request that a page of another origin made. */
+function isForeignPage(site: string | string[] | undefined): boolean {
+  return site === 'cross-site' || site === 'same-site'
 }
 
 /** Digests are compared, so that the time it takes tells neither the key nor its length. */

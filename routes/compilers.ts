@@ -4,6 +4,7 @@ import fastJson, { type Schema } from 'fast-json-stringify'
 import type { FastifyInstance, FastifySchemaCompiler, FastifySerializerCompiler } from 'fastify'
 import { describe, toFaults } from '../src/engine/registry.ts'
 import type { Fault } from '../src/task/errors.ts'
+import { once } from '../src/task/once.ts'
 
 /** A request that does not fit its route's schema; Fastify answers it with 400. */
 class RequestFault extends Error {
@@ -69,12 +70,4 @@ function newAjv(coerceTypes: boolean): Ajv2020 {
     addUsedSchema: false,
   })
   return formats.default(ajv)
-}
-
-function once<T>(make: () => T): () => T {
-  let made: T | undefined
-  return () => {
-    made ??= make()
-    return made
-  }
 }

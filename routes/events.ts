@@ -7,7 +7,7 @@ import { ErrandError } from '../src/task/errors.ts'
 import { isTerminal } from '../src/task/lifecycle.ts'
 import type { LogEntry, Task } from '../src/task/task.ts'
 import { responses, streams } from './openapi.ts'
-import { IdParams } from './schemas.ts'
+import { IdParams, NoQuery } from './schemas.ts'
 import { toLogLine, toSummary, toTime } from './task-json.ts'
 
 /** A reader that is this far behind, in characters, is let go: it can come back with its Last-Event-ID. */
@@ -39,7 +39,8 @@ const LogQuery = Type.Object(
 const LogPage = Type.Object({ logs: Type.Array(Type.Ref('LogLine#')) })
 
 const STREAM_TEXT =
-  'Server-sent events: `status` and `progress` with the task’s short form as it then was, `log` with a line. ' +
+  'Server-sent events: `status` when a task has a new status or notice, `progress`, and on a task’s own ' +
+  'stream `log` with a line; each names the task and its worker. ' +
   '`reset` comes first where events since Last-Event-ID are lost: read the tasks anew.'
 
 /** What is sent as it happens: `/events`, and the events and the log of one task. */
@@ -52,6 +53,7 @@ export function eventRoutes(app: FastifyInstance, engine: Engine): void {
         operationId: 'streamEvents',
         summary: 'Watch every change of every task',
         description: STREAM_TEXT,
+        querystring: NoQuery,
         headers: LastEventId,
         response: streams('text/event-stream', 'Events, until the server stops'),
       },
@@ -68,6 +70,7 @@ export function eventRoutes(app: FastifyInstance, engine: Engine): void {
         summary: 'Watch one task until it settles',
         description: `${STREAM_TEXT} The stream begins with the kept log lines and the present status, and ends with the task. 204 where the task has settled and nothing is left to send.`,
         params: IdParams,
+        querystring: NoQuery,
         headers: LastEventId,
         response: streams('text/event-stream', 'Events, until the task settles'),
       },

@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { ACTIONS, STATUSES } from '../src/task/lifecycle.ts'
+import { STATUSES } from '../src/task/lifecycle.ts'
 import { PRIORITIES } from '../src/task/task.ts'
 
 /** A date-time of RFC 3339 with milliseconds, in UTC. */
@@ -140,10 +140,8 @@ export const SHARED = [Failure, Progress, TaskSummary, SettledTask, Task, LogLin
 
 export const IdParams = Type.Object({ id: Type.String({ description: 'The task’s id' }) })
 export const NameParams = Type.Object({ name: Type.String({ description: 'The worker’s name' }) })
-export const ActionName = Type.Unsafe<(typeof ACTIONS)[number]>({
-  type: 'string',
-  enum: [...ACTIONS],
-})
+/** The query of a route that takes none: a misspelt option is refused everywhere. */
+export const NoQuery = Type.Object({}, { additionalProperties: false })
 
 const Duration = (description: string) =>
   Type.String({
@@ -231,5 +229,3 @@ export const SubmitBody = Type.Object(
   },
   { additionalProperties: false },
 )
-
-export const RetryBody = retry

@@ -62,6 +62,9 @@ function parseCommon(
     if (given.delay !== undefined) throw refuse('delay', 'and runAt exclude each other')
     options.runAt = parseTime('runAt', given.runAt)
   }
+  if (options.onLimit === 'reject' && options.runAt !== undefined) {
+    throw refuse('onLimit', 'cannot be reject for a task that starts later')
+  }
   if (given.deadline !== undefined) {
     options.deadline = parseTime('deadline', given.deadline)
     if (options.deadline <= Math.max(Date.now(), options.runAt ?? 0)) {

@@ -6,7 +6,7 @@ import { ACTIONS, type Action, isTerminal, STATUSES, type Status } from '../src/
 import type { TaskQuery } from '../src/task/store.ts'
 import type { Task } from '../src/task/task.ts'
 import { responses } from './openapi.ts'
-import { IdParams, WaitQuery } from './schemas.ts'
+import { IdParams, NoQuery, WaitQuery } from './schemas.ts'
 import { toSettled, toSummary, toTask } from './task-json.ts'
 import { hold, locate, parseWait } from './wait.ts'
 
@@ -65,6 +65,7 @@ export function taskRoutes(app: FastifyInstance, engine: Engine): void {
         operationId: 'deleteTask',
         summary: 'Forget a finished task',
         params: IdParams,
+        querystring: NoQuery,
         response: responses({ 204: Type.Null() }),
       },
     },

@@ -8,7 +8,14 @@ import type { Inserted } from '../src/task/store.ts'
 import type { Task } from '../src/task/task.ts'
 import { checkedByEngine } from './compilers.ts'
 import { responses } from './openapi.ts'
-import { NameParams, SubmitBody, SubmitHeaders, SubmitQuery } from './schemas.ts'
+import {
+  NameParams,
+  NoQuery,
+  SubmitBody,
+  SubmitHeaders,
+  SubmitQuery,
+  WaitQuery,
+} from './schemas.ts'
 import { optionsFromBody, optionsFromRequest } from './submit-options.ts'
 import { toSettled, toSummary } from './task-json.ts'
 import { hold, locate, parseWait } from './wait.ts'
@@ -46,6 +53,7 @@ function listRoutes(app: FastifyInstance, engine: Engine): void {
         tags: ['Workers'],
         operationId: 'listWorkers',
         summary: 'List the workers',
+        querystring: NoQuery,
         response: responses({ 200: WorkerList }),
       },
     },
@@ -59,6 +67,7 @@ function listRoutes(app: FastifyInstance, engine: Engine): void {
         operationId: 'getWorker',
         summary: 'Read one worker',
         params: NameParams,
+        querystring: NoQuery,
         response: responses({ 200: Type.Ref('Worker#') }),
       },
     },
@@ -74,6 +83,7 @@ function listRoutes(app: FastifyInstance, engine: Engine): void {
         description:
           'While a worker is disabled it refuses submits, and what is queued stays queued.',
         params: NameParams,
+        querystring: NoQuery,
         body: WorkerPatch,
         response: responses({ 200: Type.Ref('Worker#') }),
       },
@@ -185,7 +195,7 @@ function submitAnyRoute(app: FastifyInstance, engine: Engine): void {
         tags: ['Tasks'],
         operationId: 'submitTask',
         summary: 'Submit a task, with its worker and options in one body',
-        querystring: Type.Pick(SubmitQuery, ['wait']),
+        querystring: WaitQuery,
         headers: SubmitHeaders,
         body: SubmitBody,
         response: responses({ 200: Type.Ref('SettledTask#'), 202: Type.Ref('TaskSummary#') }),

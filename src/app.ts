@@ -12,7 +12,7 @@ import { notFound, sendProblem } from '../routes/problem.ts'
 import { SHARED } from '../routes/schemas.ts'
 import { taskRoutes } from '../routes/tasks.ts'
 import { workerRoutes } from '../routes/workers.ts'
-import { type Config, isLoopback, readConfig } from './config.ts'
+import { type Config, checkExposure, isLoopback, readConfig } from './config.ts'
 import { Engine } from './engine/engine.ts'
 import { loadWorkers } from './engine/load-workers.ts'
 import { Registry } from './engine/registry.ts'
@@ -53,7 +53,7 @@ const builtinWorkers = fileURLToPath(new URL('../workers/', import.meta.url))
 export const errand: FastifyPluginAsync<AppOptions> = plugin(
   async (app, options) => {
     const { prefix = '' } = options as { prefix?: string }
-    const config = { ...readConfig(), ...options }
+    const config = withDefaults(options)
     const registry = await loadRegistry(options)
     const engine = new Engine({
       registry,
@@ -74,7 +74,8 @@ export const errand: FastifyPluginAsync<AppOptions> = plugin(
 
 /** A server of the whole API and nothing else, not listening yet: `await createApp()`, then `listen`. */
 export async function createApp(options: AppOptions = {}): Promise<FastifyInstance> {
-  const config = { ...readConfig(), ...options }
+  const config = withDefaults(options)
+  checkExposure(config)
   const app = fastify({
     logger: { level: config.logLevel },
     // Requests are logged where they fail; a line or two for each would cost more than the request.
@@ -83,6 +84,8 @@ export async function createApp(options: AppOptions = {}): Promise<FastifyInstan
     bodyLimit: config.bodyLimit,
     requestTimeout: 60_000,
     forceCloseConnections: 'idle',
+    // While running tasks have their grace, what became of them can be read; the engine refuses submits.
+    return503OnClosing: false,
     routerOptions: { maxParamLength: 200 },
   })
   try {
@@ -94,9 +97,15 @@ export async function createApp(options: AppOptions = {}): Promise<FastifyInstan
   }
 }
 
+/** The settings given, and the defaults of the table for the rest. */
+function withDefaults(options: AppOptions): Omit<Config, 'workers'> {
+  const given = Object.entries(options).filter(([, value]) => value !== undefined)
+  return { ...readConfig(), ...Object.fromEntries(given) }
+}
+
 async function loadRegistry(options: AppOptions): Promise<Registry> {
   const registry = new Registry()
-  if (options.builtins !== false) await loadWorkers(registry, builtinWorkers)
+  if (options.builtins !== false) await loadWorkers(registry, builtinWorkers, true)
   for (const worker of options.workers ?? []) {
     if (typeof worker === 'string') await loadWorkers(registry, worker)
     else registry.add(worker, `worker ${JSON.stringify(worker?.name)}`)

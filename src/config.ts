@@ -149,8 +149,14 @@ export const SETTINGS: Table = {
   ),
 }
 
-/** Variables that begin like a setting's and are none: the values of secrets. */
-const NOT_SETTINGS = 'ERRAND_SECRET_'
+/**
+ * Variables that begin like a setting's and are none: the values of secrets, and what Kubernetes tells every
+ * pod of a Service that is called errand.
+ */
+const NOT_SETTINGS =
+  /^ERRAND_(?:SECRET_.+|SERVICE_(?:HOST|PORT)(?:_.+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)$/
+/** How Kubernetes gives the address of such a Service in `ERRAND_PORT`. */
+const SERVICE_LINK = /^(?:tcp|udp|sctp):\/\//
 
 /**
  * Reads the settings: a flag before its environment variable before its default.
@@ -166,7 +172,7 @@ export function readConfig(
   checkVariables(Object.keys(environment))
   const values = Object.entries<Setting<unknown>>(SETTINGS).map(
     ([key, { flag, variable, fallback, parse }]) => {
-      const given = flags[flag] ?? emptyToUndefined(environment[variable])
+      const given = flags[flag] ?? settingOf(environment[variable])
       const text = given ?? fallback
       const name = flags[flag] === undefined ? variable : `--${flag}`
       return [key, text === undefined ? undefined : parsed(name, text, parse)]
@@ -184,6 +190,8 @@ export function isLoopback(host: string): boolean {
 
 /** The nearest of the names known, where one is near. */
 export function nearest(name: string, known: readonly string[]): string | undefined {
+  const longer = known.find((candidate) => candidate.startsWith(`${name}_`))
+  if (longer !== undefined) return longer
   const near = closest(name, [...known])
   return distance(name, near) <= Math.max(2, name.length / 3) ? near : undefined
 }
@@ -191,8 +199,7 @@ export function nearest(name: string, known: readonly string[]): string | undefi
 function checkVariables(names: readonly string[]): void {
   const known = Object.values(SETTINGS).map(({ variable }) => variable)
   for (const name of names) {
-    if (!name.startsWith('ERRAND_') || name.startsWith(NOT_SETTINGS) || known.includes(name))
-      continue
+    if (!name.startsWith('ERRAND_') || NOT_SETTINGS.test(name) || known.includes(name)) continue
     const near = nearest(name, known)
     throw new ErrandError(
       'invalid-config',
@@ -201,8 +208,16 @@ function checkVariables(names: readonly string[]): void {
   }
 }
 
-/** Whoever can reach a server without a key can do everything it does. */
-function checkExposure({ host, apiKey, auth }: Config): void {
+/**
+ * Whoever can reach a server without a key can do everything it does.
+ *
+ * @throws {@link ErrandError} `invalid-config` where others can reach it and nothing says that they may
+ */
+export function checkExposure({
+  host,
+  apiKey,
+  auth,
+}: Pick<Config, 'host' | 'apiKey' | 'auth'>): void {
   if (apiKey !== undefined || auth === 'none' || isLoopback(host)) return
   throw new ErrandError(
     'invalid-config',
@@ -250,6 +265,7 @@ function folders(text: string): readonly string[] {
     .map((folder) => resolve(folder))
 }
 
-function emptyToUndefined(text: string | undefined): string | undefined {
-  return text === '' ? undefined : text
+/** An empty variable is one that is not set; so is one that Kubernetes has set. */
+function settingOf(text: string | undefined): string | undefined {
+  return text === undefined || text === '' || SERVICE_LINK.test(text) ? undefined : text
 }

@@ -13,18 +13,17 @@ const CLOSE_WITHIN_MS = 10_000
 export async function serve(config: Config): Promise<void> {
   const app = await createApp(config satisfies AppOptions)
   const { log } = app
+  // A promise that a worker left behind is no reason to end the tasks of all the others.
+  process.on('unhandledRejection', (err) => log.error({ err }, 'a promise was rejected and nobody looked'))
   const graceful = closeWithGrace(
-    { delay: config.graceMs + CLOSE_WITHIN_MS, logger: false },
+    { delay: config.graceMs + CLOSE_WITHIN_MS, logger: false, skip: ['unhandledRejection'] },
     async ({ signal, err }) => {
       if (err !== undefined) log.fatal({ err }, 'an error that nothing caught: stopping')
       else
         log.info(
           {
             signal,
-            running: (await app.errand.workers()).reduce(
-              (sum, { counts }) => sum + counts.running,
-              0,
-            ),
+            running: app.errand.running,
           },
           'stopping',
         )

@@ -5,7 +5,7 @@ import type { Schema } from '../../src/engine/registry.ts'
 import type { Json } from '../../src/task/json.ts'
 import type { Status } from '../../src/task/lifecycle.ts'
 import type { Task } from '../../src/task/task.ts'
-import { setErrorHeaders, toErrandError } from '../problem.ts'
+import { notFound, setErrorHeaders, toErrandError } from '../problem.ts'
 import { IdParams, NameParams } from '../schemas.ts'
 import { durationOf } from '../task-json.ts'
 
@@ -43,6 +43,7 @@ export async function taskyRoutes(
       .type('application/json')
       .send(JSON.stringify({ Error: known.message }))
   })
+  app.setNotFoundHandler(notFound)
   for (const slash of ['', '/']) {
     workerRoutes(app, engine, slash)
     taskRoutes(app, engine, slash)

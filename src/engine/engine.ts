@@ -106,6 +106,11 @@ export class Engine {
     this.#pruner.start()
   }
 
+  /** How many attempts have not ended. */
+  get running(): number {
+    return this.#executor.running.length
+  }
+
   get isStopping(): boolean {
     return this.#stopping
   }
@@ -141,7 +146,14 @@ export class Engine {
     const tasks: NewTask[] = []
     for (const [i, input] of inputs.entries()) {
       try {
-        tasks.push(this.#newTask(worker, input, options, i))
+        tasks.push(
+          this.#newTask(
+            worker,
+            input,
+            options,
+            keyWithin(options.idempotencyKey, i, inputs.length),
+          ),
+        )
       } catch (error) {
         throw error instanceof ErrandError ? atIndex(error, i) : error
       }
@@ -236,7 +248,12 @@ export class Engine {
     return this.worker(name)
   }
 
-  #newTask(worker: string, input: unknown, options: SubmitOptions, index?: number): NewTask {
+  #newTask(
+    worker: string,
+    input: unknown,
+    options: SubmitOptions,
+    key = options.idempotencyKey,
+  ): NewTask {
     return {
       id: newId(),
       worker,
@@ -247,7 +264,7 @@ export class Engine {
       restartOf: undefined,
       options: toTaskOptions(options),
       runAt: options.runAt,
-      idempotencyKey: keyOf(options.idempotencyKey, index),
+      idempotencyKey: key,
     }
   }
 
@@ -366,9 +383,13 @@ function toTaskOptions({ timeout, deadline, retry }: TaskOptions): TaskOptions |
   }
 }
 
-/** Within a batch each task has a key of its own, the same whenever the batch is sent again. */
-function keyOf(key: string | undefined, index: number | undefined): string | undefined {
-  return key === undefined || index === undefined ? key : `${key}[${index}]`
+/**
+ * Within a batch each task has a key of its own, the same whenever the same batch is sent again: of its place,
+ * and whether it is the last, so that a shorter or longer list is another one. No key that a client can send
+ * has the separator in it.
+ */
+function keyWithin(key: string | undefined, index: number, length: number): string | undefined {
+  return key === undefined ? undefined : `${key}\0${index}${index === length - 1 ? '\0last' : ''}`
 }
 
 function atIndex(error: ErrandError, index: number): ErrandError {

@@ -28,12 +28,19 @@ export function resolveErrand(): void {
  *
  * @throws {@link ErrandError} `invalid-worker`, naming the file and the fault
  */
-export async function loadWorkers(registry: Registry, folder: string): Promise<void> {
+export async function loadWorkers(
+  registry: Registry,
+  folder: string,
+  isBuiltin = false,
+): Promise<void> {
   resolveErrand()
   const path = resolve(folder)
   for (const file of await workerFiles(path)) {
     const module = pathToFileURL(join(path, file)).href
-    registry.add(await importWorker(join(path, file), module), join(path, file), module)
+    registry.add(await importWorker(join(path, file), module), join(path, file), {
+      module,
+      isBuiltin,
+    })
   }
 }
 

@@ -5,6 +5,7 @@ import { closest, distance } from 'fastest-levenshtein'
 import type { TSchema } from 'typebox'
 import { ErrandError, type Fault } from '../task/errors.ts'
 import { type Json, NotJson, toJson } from '../task/json.ts'
+import { once } from '../task/once.ts'
 import type { RetryPolicy } from '../task/task.ts'
 import type { AnyWorker } from '../task/worker.ts'
 
@@ -12,6 +13,18 @@ import type { AnyWorker } from '../task/worker.ts'
 const DEFAULT_MAX_TASKS = 10
 const MAX_TIMEOUT = 2 ** 31 - 1
 const NAME = /^[a-z][a-z0-9-]{0,63}$/
+const MEMBERS = [
+  'name',
+  'details',
+  'maxNumTasks',
+  'timeout',
+  'retry',
+  'isolate',
+  'perform',
+  'signal',
+  'status',
+]
+const DETAILS = ['description', 'input', 'output', 'example']
 const DEFAULT_RETRY: RetryPolicy = {
   retries: 0,
   delayMs: 1_000,
@@ -30,9 +43,7 @@ export interface RegisteredWorker {
   /** The input's schema, closed: see {@link Registry.add}. */
   readonly input: Schema
   readonly output: Schema
-  readonly example: Json | undefined
-  /** Whether a submit may leave the input out. */
-  readonly inputOptional: boolean
+  readonly example: unknown
   readonly timeout: number | undefined
   readonly retry: RetryPolicy
   readonly definition: AnyWorker
@@ -65,11 +76,11 @@ export class Registry {
    * false`), so that a misspelt member is refused rather than ignored.
    *
    * @param source what to name in errors: the file, or `worker NAME`
-   * @param module the URL of the module that default-exports the definition
    * @throws {@link ErrandError} `invalid-worker`
    */
-  add(definition: unknown, source: string, module?: string): RegisteredWorker {
+  add(definition: unknown, source: string, origin: WorkerOrigin = {}): RegisteredWorker {
     const worker = checkShape(definition, source)
+    const { module } = origin
     if (worker.isolate === 'thread' && module === undefined) {
       throw invalid(
         source,
@@ -82,24 +93,27 @@ export class Registry {
     }
     const input = closed(worker.details.input ?? { type: 'object', properties: {} })
     const output: Schema = worker.details.output ?? {}
-    const checkInput = this.#compile(input, 'details.input', source)
-    const registered: RegisteredWorker = {
-      name: worker.name,
-      description: worker.details.description,
-      input,
-      output,
-      example: checkExample(worker.details.example, checkInput, source),
-      inputOptional: checkInput({}) === true,
-      timeout: worker.timeout,
-      retry: { ...DEFAULT_RETRY, ...worker.retry },
-      definition: worker,
-      module,
-      maxNumTasks: worker.maxNumTasks ?? DEFAULT_MAX_TASKS,
-      enabled: true,
+    const entry: Entry = {
+      source,
+      checkInput: once(() => this.#compile(input, 'details.input', source)),
+      checkOutput: once(() => this.#compile(output, 'details.output', source)),
+      worker: {
+        name: worker.name,
+        description: worker.details.description,
+        input,
+        output,
+        example: worker.details.example,
+        timeout: worker.timeout,
+        retry: { ...DEFAULT_RETRY, ...worker.retry },
+        definition: worker,
+        module,
+        maxNumTasks: worker.maxNumTasks ?? DEFAULT_MAX_TASKS,
+        enabled: true,
+      },
     }
-    const checkOutput = this.#compile(output, 'details.output', source)
-    this.#workers.set(worker.name, { worker: registered, checkInput, checkOutput, source })
-    return registered
+    if (origin.isBuiltin !== true) checkSchemas(entry)
+    this.#workers.set(worker.name, entry)
+    return entry.worker
   }
 
   /** @throws {@link ErrandError} `unknown-worker`, naming the nearest */
@@ -120,10 +134,11 @@ export class Registry {
    * @throws {@link ErrandError} `invalid-input`, with the member at fault
    */
   parseInput(name: string, value: unknown): Json {
-    const { worker, checkInput } = this.#entry(name)
-    const input = inputToJson(value === undefined && worker.inputOptional ? {} : value, name)
-    if (checkInput(input)) return input
-    const faults = toFaults(checkInput.errors)
+    const check = this.#entry(name).checkInput()
+    // A submit without a body is one with an empty object, where that is an input.
+    const input = value === undefined && check({}) ? {} : inputToJson(value, name)
+    if (check(input)) return input
+    const faults = toFaults(check.errors)
     throw new ErrandError(
       'invalid-input',
       `The input of worker ${name} is refused: ${describe(faults)}.`,
@@ -133,8 +148,8 @@ export class Registry {
 
   /** Why an output does not fit its worker's schema, or undefined where it does. */
   outputFault(name: string, output: Json): string | undefined {
-    const { checkOutput } = this.#entry(name)
-    return checkOutput(output) ? undefined : describe(toFaults(checkOutput.errors))
+    const check = this.#entry(name).checkOutput()
+    return check(output) ? undefined : describe(toFaults(check.errors))
   }
 
   #entry(name: string): Entry {
@@ -155,11 +170,28 @@ export class Registry {
   }
 }
 
+/** Where a definition came from. */
+export interface WorkerOrigin {
+  /** The URL of the module that default-exports it. */
+  module?: string
+  /**
+   * One of Errand's own, whose schemas its tests have checked: they are compiled when they are first needed.
+   * To compile them all, and the schema of schemas to check them by, takes a third of the start.
+   */
+  isBuiltin?: boolean
+}
+
 interface Entry {
   worker: RegisteredWorker
-  checkInput: ValidateFunction
-  checkOutput: ValidateFunction
+  checkInput: () => ValidateFunction
+  checkOutput: () => ValidateFunction
   source: string
+}
+
+/** @throws {@link ErrandError} `invalid-worker` where a schema is none, or the example does not fit its own */
+function checkSchemas({ worker, checkInput, checkOutput, source }: Entry): void {
+  checkOutput()
+  checkExample(worker.definition.details.example, checkInput(), source)
 }
 
 function checkShape(definition: unknown, source: string): AnyWorker {
@@ -167,6 +199,8 @@ function checkShape(definition: unknown, source: string): AnyWorker {
     if (!holds) throw invalid(source, fault)
   }
   need(isObject(definition), 'it is no object: export default defineWorker({ ... })')
+  const unknown = Object.keys(definition as object).find((member) => !MEMBERS.includes(member))
+  need(unknown === undefined, `${unknown} is no member of a worker: ${MEMBERS.join(', ')} are`)
   // The members are checked one by one below; this only gives them names.
   const worker = definition as unknown as AnyWorker
   need(
@@ -176,6 +210,8 @@ function checkShape(definition: unknown, source: string): AnyWorker {
   need(isObject(worker.details), 'details must be an object with a description')
   need(typeof worker.details.description === 'string', 'details.description must be a string')
   need(typeof worker.perform === 'function', 'perform must be a function')
+  const strange = Object.keys(worker.details).find((member) => !DETAILS.includes(member))
+  need(strange === undefined, `details.${strange} is not known: ${DETAILS.join(', ')} are`)
   for (const member of ['input', 'output'] as const) {
     const schema: unknown = worker.details[member]
     need(schema === undefined || isObject(schema), `details.${member} must be a JSON Schema object`)
@@ -217,19 +253,17 @@ function checkRetry(retry: unknown, need: (holds: boolean, fault: string) => voi
   for (const [key, value] of Object.entries(retry as object)) {
     const max = bounds[key as keyof typeof bounds]
     need(max !== undefined, `retry.${key} is not known: ${Object.keys(bounds).join(', ')} are`)
-    need(
-      typeof value === 'number' && value >= 0 && value <= max,
-      `retry.${key} must be a number from 0 to ${max}`,
-    )
+    const fits = typeof value === 'number' && value >= 0 && value <= max
+    need(fits, `retry.${key} must be a number from 0 to ${max}`)
+    need(key !== 'retries' || Number.isInteger(value), 'retry.retries must be a whole number')
   }
 }
 
-function checkExample(example: unknown, check: ValidateFunction, source: string): Json | undefined {
-  if (example === undefined) return undefined
+function checkExample(example: unknown, check: ValidateFunction, source: string): void {
+  if (example === undefined) return
   try {
-    const json = toJson(example)
     // On a copy: the check fills in defaults, and the example is shown as it was written.
-    if (check(toJson(json))) return json
+    if (check(toJson(example))) return
   } catch (error) {
     if (!(error instanceof NotJson)) throw error
     throw invalid(source, `details.example cannot be JSON: ${error.message}`)

@@ -462,7 +462,7 @@ function keyOf(task: { worker: string; idempotencyKey?: string | undefined }): s
 function keyMismatch(task: NewTask | undefined): ErrandError {
   return new ErrandError(
     'idempotency-mismatch',
-    `The idempotency key ${JSON.stringify(task?.idempotencyKey)} was used for worker ${task?.worker} with another input: use a new key for a new task.`,
+    `The idempotency key ${JSON.stringify(task?.idempotencyKey?.split('\0')[0])} was used for worker ${task?.worker} with another input: use a new key for a new task.`,
   )
 }
 

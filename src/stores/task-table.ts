@@ -252,12 +252,19 @@ function hash(text: string): number {
   return h >>> 0 || 1
 }
 
-/** Two bits of 32 for each tag, as in a Bloom filter: a row without them all has not all of the tags. */
+/**
+ * Four bits of 32 for each tag, as in a Bloom filter: a row without them all has not all of the tags. With
+ * more than half a dozen tags on most tasks it tells little, and lists by tag compare more tasks in full.
+ */
 function signature(tags: readonly string[]): number {
   let bits = 0
   for (const tag of tags) {
     const h = hash(tag)
-    bits |= (1 << (h & 31)) | (1 << ((h >>> 5) & 31))
+    bits |=
+      (1 << (h & 31)) |
+      (1 << ((h >>> 5) & 31)) |
+      (1 << ((h >>> 10) & 31)) |
+      (1 << ((h >>> 15) & 31))
   }
   return bits
 }
