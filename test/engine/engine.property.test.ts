@@ -133,14 +133,7 @@ class Subject {
   async settle(): Promise<void> {
     await this.engine.configure('w', { enabled: true })
     const end = Date.now() + 5_000
-    for (const id of this.ids) {
-      while (!this.removed.has(id) && Date.now() < end) {
-        const task = await this.engine.get(id)
-        if (isTerminal(task.status)) break
-        if (task.status === 'paused') await this.run({ do: 'resume', which: this.ids.indexOf(id) })
-        await turn()
-      }
-    }
+    while (Date.now() < end && (await this.#resumeAndCount()) > 0) await turn()
     for (const id of this.ids) {
       if (this.removed.has(id)) continue
       const { status } = await this.engine.get(id)
@@ -154,6 +147,15 @@ class Subject {
     await turn()
     if (this.#performing.size > 0) this.faults.push(`${this.#performing.size} attempts never ended`)
     await this.#countSlots()
+  }
+
+  /** Resumes what is paused, which may hold the slots of others, and counts what has not ended. */
+  async #resumeAndCount(): Promise<number> {
+    const { tasks } = await this.engine.list({ limit: 500 })
+    for (const { id, status } of tasks) {
+      if (status === 'paused') await this.run({ do: 'resume', which: this.ids.indexOf(id) })
+    }
+    return tasks.filter(({ status }) => !isTerminal(status)).length
   }
 
   /** As many run at once as the limit says, no more and no fewer: every slot came back, once. */
