@@ -2,7 +2,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import formats from 'ajv-formats'
 import fastJson, { type Schema } from 'fast-json-stringify'
 import type { FastifyInstance, FastifySchemaCompiler, FastifySerializerCompiler } from 'fastify'
-import { describe, toFaults } from '../src/engine/registry.ts'
+import { describe, toFaults } from '../src/engine/faults.ts'
 import type { Fault } from '../src/task/errors.ts'
 import { once } from '../src/task/once.ts'
 

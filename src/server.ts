@@ -14,7 +14,9 @@ export async function serve(config: Config): Promise<void> {
   const app = await createApp(config satisfies AppOptions)
   const { log } = app
   // A promise that a worker left behind is no reason to end the tasks of all the others.
-  process.on('unhandledRejection', (err) => log.error({ err }, 'a promise was rejected and nobody looked'))
+  process.on('unhandledRejection', (err) =>
+    log.error({ err }, 'a promise was rejected and nobody looked'),
+  )
   const graceful = closeWithGrace(
     { delay: config.graceMs + CLOSE_WITHIN_MS, logger: false, skip: ['unhandledRejection'] },
     async ({ signal, err }) => {

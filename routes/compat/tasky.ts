@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { Static } from 'typebox'
 import type { Engine } from '../../src/engine/engine.ts'
-import type { Schema } from '../../src/engine/registry.ts'
+import type { Schema } from '../../src/engine/worker-definition.ts'
 import type { Json } from '../../src/task/json.ts'
 import type { Status } from '../../src/task/lifecycle.ts'
 import type { Task } from '../../src/task/task.ts'
@@ -65,6 +65,7 @@ function workerRoutes(app: FastifyInstance, engine: Engine, slash: string): void
       schema: {
         ...doc(slash, 'submitTaskyTask', 'Submit a task; the body is its input'),
         params: NameParams,
+        body: {},
       },
     },
     async (request) => {

@@ -1,30 +1,17 @@
-import type { ErrorObject, ValidateFunction } from 'ajv'
+import type { ValidateFunction } from 'ajv'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import formats from 'ajv-formats'
 import { closest, distance } from 'fastest-levenshtein'
-import type { TSchema } from 'typebox'
-import { ErrandError, type Fault } from '../task/errors.ts'
+import { ErrandError } from '../task/errors.ts'
 import { type Json, NotJson, toJson } from '../task/json.ts'
 import { once } from '../task/once.ts'
 import type { RetryPolicy } from '../task/task.ts'
 import type { AnyWorker } from '../task/worker.ts'
+import { describe, toFaults } from './faults.ts'
+import { closed, invalid, parseDefinition, type Schema } from './worker-definition.ts'
 
 /** Tasks performed at once by a worker that does not say. */
 const DEFAULT_MAX_TASKS = 10
-const MAX_TIMEOUT = 2 ** 31 - 1
-const NAME = /^[a-z][a-z0-9-]{0,63}$/
-const MEMBERS = [
-  'name',
-  'details',
-  'maxNumTasks',
-  'timeout',
-  'retry',
-  'isolate',
-  'perform',
-  'signal',
-  'status',
-]
-const DETAILS = ['description', 'input', 'output', 'example']
 const DEFAULT_RETRY: RetryPolicy = {
   retries: 0,
   delayMs: 1_000,
@@ -33,14 +20,11 @@ const DEFAULT_RETRY: RetryPolicy = {
   jitter: 0.5,
 }
 
-/** A JSON Schema as it stands in a document. */
-export type Schema = TSchema & { readonly [keyword: string]: unknown }
-
 /** A worker that was checked and can be performed. */
 export interface RegisteredWorker {
   readonly name: string
   readonly description: string
-  /** The input's schema, closed: see {@link Registry.add}. */
+  /** The input's schema, closed: see {@link closed}. */
   readonly input: Schema
   readonly output: Schema
   readonly example: unknown
@@ -72,14 +56,11 @@ export class Registry {
   /**
    * Checks a definition and takes it in.
    *
-   * An input schema that lists properties and says nothing of others is closed (`additionalProperties:
-   * false`), so that a misspelt member is refused rather than ignored.
-   *
    * @param source what to name in errors: the file, or `worker NAME`
    * @throws {@link ErrandError} `invalid-worker`
    */
   add(definition: unknown, source: string, origin: WorkerOrigin = {}): RegisteredWorker {
-    const worker = checkShape(definition, source)
+    const worker = parseDefinition(definition, source)
     const { module } = origin
     if (worker.isolate === 'thread' && module === undefined) {
       throw invalid(
@@ -194,71 +175,6 @@ function checkSchemas({ worker, checkInput, checkOutput, source }: Entry): void 
   checkExample(worker.definition.details.example, checkInput(), source)
 }
 
-function checkShape(definition: unknown, source: string): AnyWorker {
-  const need = (holds: boolean, fault: string) => {
-    if (!holds) throw invalid(source, fault)
-  }
-  need(isObject(definition), 'it is no object: export default defineWorker({ ... })')
-  const unknown = Object.keys(definition as object).find((member) => !MEMBERS.includes(member))
-  need(unknown === undefined, `${unknown} is no member of a worker: ${MEMBERS.join(', ')} are`)
-  // The members are checked one by one below; this only gives them names.
-  const worker = definition as unknown as AnyWorker
-  need(
-    typeof worker.name === 'string' && NAME.test(worker.name),
-    `name must match ${NAME.source}, not ${JSON.stringify(worker.name)}`,
-  )
-  need(isObject(worker.details), 'details must be an object with a description')
-  need(typeof worker.details.description === 'string', 'details.description must be a string')
-  need(typeof worker.perform === 'function', 'perform must be a function')
-  const strange = Object.keys(worker.details).find((member) => !DETAILS.includes(member))
-  need(strange === undefined, `details.${strange} is not known: ${DETAILS.join(', ')} are`)
-  for (const member of ['input', 'output'] as const) {
-    const schema: unknown = worker.details[member]
-    need(schema === undefined || isObject(schema), `details.${member} must be a JSON Schema object`)
-  }
-  need(
-    isWhole(worker.maxNumTasks, 1, 100_000),
-    'maxNumTasks must be a whole number from 1 to 100000',
-  )
-  need(
-    isWhole(worker.timeout, 1, MAX_TIMEOUT),
-    `timeout must be a whole number of milliseconds from 1 to ${MAX_TIMEOUT}`,
-  )
-  need(
-    worker.isolate === undefined || worker.isolate === 'thread',
-    "isolate must be 'thread' or left out",
-  )
-  need(
-    worker.signal === undefined || typeof worker.signal === 'function',
-    'signal must be a function',
-  )
-  need(
-    worker.status === undefined || typeof worker.status === 'function',
-    'status must be a function',
-  )
-  checkRetry(worker.retry, need)
-  return worker
-}
-
-function checkRetry(retry: unknown, need: (holds: boolean, fault: string) => void): void {
-  if (retry === undefined) return
-  need(isObject(retry), 'retry must be an object')
-  const bounds = {
-    retries: 1_000,
-    delayMs: MAX_TIMEOUT,
-    factor: 100,
-    maxDelayMs: MAX_TIMEOUT,
-    jitter: 1,
-  }
-  for (const [key, value] of Object.entries(retry as object)) {
-    const max = bounds[key as keyof typeof bounds]
-    need(max !== undefined, `retry.${key} is not known: ${Object.keys(bounds).join(', ')} are`)
-    const fits = typeof value === 'number' && value >= 0 && value <= max
-    need(fits, `retry.${key} must be a number from 0 to ${max}`)
-    need(key !== 'retries' || Number.isInteger(value), 'retry.retries must be a whole number')
-  }
-}
-
 function checkExample(example: unknown, check: ValidateFunction, source: string): void {
   if (example === undefined) return
   try {
@@ -272,24 +188,6 @@ function checkExample(example: unknown, check: ValidateFunction, source: string)
     source,
     `details.example does not fit details.input: ${describe(toFaults(check.errors))}`,
   )
-}
-
-function closed(schema: Schema): Schema {
-  const isOpen =
-    schema.type === 'object' &&
-    schema.properties !== undefined &&
-    [
-      'additionalProperties',
-      'unevaluatedProperties',
-      'patternProperties',
-      'allOf',
-      'anyOf',
-      'oneOf',
-      '$ref',
-      'if',
-      'not',
-    ].every((keyword) => schema[keyword] === undefined)
-  return isOpen ? { ...schema, additionalProperties: false } : schema
 }
 
 function inputToJson(value: unknown, worker: string): Json {
@@ -306,30 +204,6 @@ function inputToJson(value: unknown, worker: string): Json {
   }
 }
 
-/** Validator errors in the words of a problem document. */
-export function toFaults(errors: readonly ErrorObject[] | null | undefined): Fault[] {
-  return (errors ?? []).slice(0, 20).map(({ instancePath, keyword, params, message }) => {
-    if (keyword === 'additionalProperties' || keyword === 'unevaluatedProperties') {
-      const name = String(params.additionalProperty ?? params.unevaluatedProperty)
-      return { path: `${instancePath}/${name}`, message: 'is not known here' }
-    }
-    if (keyword === 'required') {
-      return { path: `${instancePath}/${params.missingProperty}`, message: 'is required' }
-    }
-    if (keyword === 'enum') {
-      return {
-        path: instancePath,
-        message: `must be one of ${JSON.stringify(params.allowedValues).slice(0, 500)}`,
-      }
-    }
-    return { path: instancePath, message: message ?? `fails ${keyword}` }
-  })
-}
-
-export function describe(faults: readonly Fault[]): string {
-  return faults.map(({ path, message }) => `${path === '' ? 'it' : path} ${message}`).join('; ')
-}
-
 function unknownWorker(name: string, known: string[]): ErrandError {
   const asked = name.slice(0, 64)
   const near = known.length === 0 ? '' : closest(asked, known)
@@ -337,19 +211,5 @@ function unknownWorker(name: string, known: string[]): ErrandError {
   return new ErrandError(
     'unknown-worker',
     `There is no worker ${JSON.stringify(asked)}.${hint} GET /workers lists them.`,
-  )
-}
-
-function invalid(source: string, fault: string): ErrandError {
-  return new ErrandError('invalid-worker', `${source}: ${fault}.`)
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function isWhole(value: unknown, min: number, max: number): boolean {
-  return (
-    value === undefined || (Number.isInteger(value) && Number(value) >= min && Number(value) <= max)
   )
 }

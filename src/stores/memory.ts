@@ -1,6 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
 import { ErrandError, unknownTask } from '../task/errors.ts'
-import type { Json } from '../task/json.ts'
 import { type Action, holdsSlot, isTerminal, route, type Status } from '../task/lifecycle.ts'
 import { TaskLog } from '../task/log.ts'
 import type {
@@ -16,119 +15,16 @@ import type {
   TaskQuery,
   Watcher,
 } from '../task/store.ts'
-import type {
-  Failure,
-  LogEntry,
-  NewTask,
-  Outcome,
-  Progress,
-  Task,
-  TaskOptions,
-} from '../task/task.ts'
+import type { Failure, LogEntry, NewTask, Outcome, Task } from '../task/task.ts'
 import { DueQueue } from './due-queue.ts'
-import { ReadyQueue } from './ready-queue.ts'
+import { MemoryTask } from './memory-task.ts'
 import { TaskTable } from './task-table.ts'
+import { WorkerQueue } from './worker-queue.ts'
 
 /** Attempts are begun for this long, in milliseconds, before the rest of the event loop gets its turn; */
 const SLICE_MS = 5
 /** or, where the rest took longer, for as long as that, up to this: what is accepted must also be performed. */
 const MAX_SLICE_MS = 50
-
-/** A task as the memory store keeps it. One record a task: its size is most of what a task costs. */
-class MemoryTask implements Task {
-  readonly id: string
-  readonly worker: string
-  status: Status
-  readonly input: Json
-  output: Json | undefined
-  error: Failure | undefined
-  progress: Progress | undefined
-  attempt = 0
-  readonly priority: number
-  readonly tags: readonly string[] | undefined
-  readonly parent: string | undefined
-  readonly restartOf: string | undefined
-  readonly options: TaskOptions | undefined
-  notice: string | undefined
-  readonly createdAt: number
-  runAt: number | undefined
-  /** Milliseconds since it was created, -1 for none: small integers cost no object of their own. */
-  #startedAfter = -1
-  #finishedAfter = -1
-  readonly idempotencyKey: string | undefined
-  log: TaskLog | undefined
-  row = -1
-
-  constructor(task: NewTask, createdAt: number) {
-    this.id = task.id
-    this.worker = task.worker
-    this.input = task.input
-    this.priority = task.priority
-    this.tags = task.tags
-    this.parent = task.parent
-    this.restartOf = task.restartOf
-    this.options = task.options
-    this.createdAt = createdAt
-    const scheduled = task.runAt !== undefined && task.runAt > createdAt
-    this.status = scheduled ? 'scheduled' : 'queued'
-    this.runAt = scheduled ? task.runAt : undefined
-    this.idempotencyKey = task.idempotencyKey
-  }
-
-  get startedAt(): number | undefined {
-    return this.#startedAfter < 0 ? undefined : this.createdAt + this.#startedAfter
-  }
-
-  get finishedAt(): number | undefined {
-    return this.#finishedAfter < 0 ? undefined : this.createdAt + this.#finishedAfter
-  }
-
-  /** Clocks can go back; a task does not. */
-  started(at: number): void {
-    this.#startedAfter = Math.max(0, at - this.createdAt)
-  }
-
-  finished(at: number): void {
-    this.#finishedAfter = Math.max(0, at - this.createdAt)
-  }
-}
-
-/** The queue of one worker, and who performs it. */
-class WorkerQueue implements Consumer {
-  readonly ready = new ReadyQueue<MemoryTask>(
-    (task) => task.status === 'queued' && task.runAt === undefined,
-  )
-  readonly performer: Performer
-  readonly #onRoom: (queue: WorkerQueue) => void
-  #concurrency: number
-  #suspended = false
-  running = 0
-
-  constructor(performer: Performer, concurrency: number, onRoom: (queue: WorkerQueue) => void) {
-    this.performer = performer
-    this.#concurrency = concurrency
-    this.#onRoom = onRoom
-  }
-
-  get hasRoom(): boolean {
-    return !this.#suspended && this.running < this.#concurrency
-  }
-
-  /** Whether so many more tasks could all start at once. */
-  canStart(tasks: number): boolean {
-    return !this.#suspended && this.running + this.ready.size + tasks <= this.#concurrency
-  }
-
-  setConcurrency(concurrency: number): void {
-    this.#concurrency = concurrency
-    this.#onRoom(this)
-  }
-
-  setSuspended(suspended: boolean): void {
-    this.#suspended = suspended
-    this.#onRoom(this)
-  }
-}
 
 /** Tasks in the memory of this process: nothing beside it is needed, and nothing outlives it. */
 export class MemoryStore implements Store {
@@ -300,10 +196,15 @@ export class MemoryStore implements Store {
     if (task.idempotencyKey !== undefined) this.#keys.set(keyOf(task), task)
     this.#table.append(task)
     if (task.status === 'queued') queue?.ready.push(task, task.priority)
-    if (task.runAt !== undefined) this.#due.add(task.runAt, task)
-    if (task.options?.deadline !== undefined) this.#due.add(task.options.deadline, task)
+    this.#watchTimes(task)
     this.#tell(task, task.createdAt)
     return task
+  }
+
+  /** Of a task that waits: anew each time, since what does not wait is swept from the due. */
+  #watchTimes(task: MemoryTask): void {
+    if (task.runAt !== undefined) this.#due.add(task.runAt, task)
+    if (task.options?.deadline !== undefined) this.#due.add(task.options.deadline, task)
   }
 
   /** Has the queue's tasks begun soon, after whoever inserted them was answered. */
@@ -360,7 +261,7 @@ export class MemoryStore implements Store {
     task.progress = undefined
     task.runAt = Date.now() + delayMs
     this.#move(task, 'queued')
-    this.#due.add(task.runAt, task)
+    this.#watchTimes(task)
   }
 
   #settle(task: MemoryTask, outcome: Outcome): void {
