@@ -80,7 +80,6 @@ export async function createApp(options: AppOptions = {}): Promise<FastifyInstan
     logger: { level: config.logLevel },
     // Requests are logged where they fail; a line or two for each would cost more than the request.
     logController: new LogController({ disableRequestLogging: true }),
-    childLoggerFactory: (logger) => logger,
     bodyLimit: config.bodyLimit,
     requestTimeout: 60_000,
     forceCloseConnections: 'idle',
@@ -88,6 +87,8 @@ export async function createApp(options: AppOptions = {}): Promise<FastifyInstan
     return503OnClosing: false,
     routerOptions: { maxParamLength: 200 },
   })
+  // Fastify makes a logger for each request, to bind its id; nothing here logs by request.
+  Object.assign(app.log, { child: () => app.log })
   try {
     await app.register(errand, options)
     return app

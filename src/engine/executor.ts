@@ -69,7 +69,9 @@ export class Executor {
     const attempt = new Attempt(task, worker, this.#options)
     this.#attempts.add(attempt)
     try {
-      return this.#classifyOutput(attempt, await this.#perform(attempt))
+      const returned = this.#perform(attempt)
+      // Most of what is quick is not a promise, and to await it would cost another turn.
+      return this.#classifyOutput(attempt, isThenable(returned) ? await returned : returned)
     } catch (thrown) {
       return this.#classifyThrown(attempt, thrown)
     } finally {
@@ -181,6 +183,10 @@ export class Executor {
       clearTimeout(timer)
     }
   }
+}
+
+function isThenable(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'then' in value
 }
 
 function timedOut(reason: TaskTimedOut): Failure {

@@ -31,7 +31,7 @@ export class MemoryStore implements Store {
   readonly #table = new TaskTable<MemoryTask>()
   readonly #keys = new Map<string, MemoryTask>()
   readonly #queues = new Map<string, WorkerQueue>()
-  readonly #watchers = new Set<Watcher>()
+  #watchers: readonly Watcher[] = []
   readonly #due = new DueQueue<MemoryTask>(
     (task, at) => this.#onDue(task, at),
     (task) => task.status === 'scheduled' || task.status === 'queued',
@@ -40,7 +40,7 @@ export class MemoryStore implements Store {
   #finished: MemoryTask[] = []
   #finishedHead = 0
   #finishedCount = 0
-  readonly #toDrain = new Set<WorkerQueue>()
+  #toDrain: WorkerQueue[] = []
   #drain: NodeJS.Immediate | undefined
   #sliceEnd = 0
   #suspended = false
@@ -125,8 +125,10 @@ export class MemoryStore implements Store {
   }
 
   watch(watcher: Watcher): () => void {
-    this.#watchers.add(watcher)
-    return () => this.#watchers.delete(watcher)
+    this.#watchers = [...this.#watchers, watcher]
+    return () => {
+      this.#watchers = this.#watchers.filter((other) => other !== watcher)
+    }
   }
 
   async prune(bounds: PruneBounds): Promise<number> {
@@ -156,9 +158,9 @@ export class MemoryStore implements Store {
     this.suspend()
     clearImmediate(this.#drain)
     this.#drain = undefined
-    this.#toDrain.clear()
+    this.#toDrain = []
     this.#due.close()
-    this.#watchers.clear()
+    this.#watchers = []
   }
 
   /** The tasks first inserted under these keys, or nothing where none has been seen. */
@@ -210,15 +212,15 @@ export class MemoryStore implements Store {
   /** Has the queue's tasks begun soon, after whoever inserted them was answered. */
   #wake(queue: WorkerQueue): void {
     if (!queue.hasRoom || queue.ready.size === 0 || this.#suspended) return
-    this.#toDrain.add(queue)
+    if (!this.#toDrain.includes(queue)) this.#toDrain.push(queue)
     if (this.#drain !== undefined) return
     const woken = Date.now()
     this.#drain = setImmediate(() => {
       this.#drain = undefined
       const now = Date.now()
       this.#sliceEnd = now + Math.min(Math.max(now - woken, SLICE_MS), MAX_SLICE_MS)
-      const queues = [...this.#toDrain]
-      this.#toDrain.clear()
+      const queues = this.#toDrain
+      this.#toDrain = []
       for (const next of queues) this.#begin(next)
     })
   }
@@ -260,7 +262,7 @@ export class MemoryStore implements Store {
     task.notice = undefined
     task.progress = undefined
     task.runAt = Date.now() + delayMs
-    this.#move(task, 'queued')
+    for (const step of route(task.status, 'queued')) this.#move(task, step)
     this.#watchTimes(task)
   }
 

@@ -473,7 +473,12 @@ export function conformance(t: Test, makeStore: () => Promise<Store>): void {
         await statusOf(store, task.id, outcome.status)
       }
     }
-    t.equal(last.size, 9)
+    const { task } = await insert(store, newTask())
+    await performer.next()
+    await store.act(task.id, 'pause')
+    performer.end(task.id, { status: 'failed', error: failure, retryInMs: 60_000 })
+    await statusOf(store, task.id, 'queued')
+    t.equal(last.size, 10)
   })
 
   t.test(
