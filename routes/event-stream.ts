@@ -1,104 +1,99 @@
-import { Readable } from 'node:stream'
 import type { Engine } from '../src/engine/engine.ts'
 import type { TaskEvent } from '../src/engine/events.ts'
 import { ErrandError } from '../src/task/errors.ts'
 import { isTerminal } from '../src/task/lifecycle.ts'
 import type { LogEntry, Task } from '../src/task/task.ts'
+import { PushStream } from './push-stream.ts'
 import { toLogLine, toSummary, toTime } from './task-json.ts'
 
-/** A reader that is this far behind, in characters, is let go: it can come back with its Last-Event-ID. */
-const MAX_BEHIND = 1_048_576
 const MAX_STREAMS = 1_000
-/** Proxies close what is silent for long; a comment now and then is not. */
-const KEEP_ALIVE_MS = 15_000
-
-/** Text that is sent as it comes, to a reader that keeps up. */
-class PushStream extends Readable {
-  readonly #onClose: () => void
-  readonly #keepAlive: NodeJS.Timeout | undefined
-
-  constructor(onClose: () => void, keepAlive: boolean) {
-    super({ encoding: 'utf8', highWaterMark: MAX_BEHIND, read: () => {} })
-    this.#onClose = onClose
-    this.#keepAlive = keepAlive ? setInterval(() => this.write(':\n\n'), KEEP_ALIVE_MS) : undefined
-  }
-
-  write(text: string): void {
-    if (this.destroyed || this.readableEnded) return
-    if (!this.push(text)) this.destroy()
-  }
-
-  end(): void {
-    if (!this.destroyed) this.push(null)
-  }
-
-  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    clearInterval(this.#keepAlive)
-    this.#onClose()
-    callback(error)
-  }
-}
+/** A comment of server-sent events: nothing, to keep the connection. */
+const COMMENT = ':\n\n'
 
 /** Every status and progress from now on, or since the id of the last event received. */
 export function streamAll(engine: Engine, after: string | undefined): PushStream {
   checkRoom(engine)
-  const stream = new PushStream(() => subscription.close(), true)
-  const send = (event: TaskEvent) => {
+  const onEvent = (event: TaskEvent) => {
     if (event.type !== 'log') stream.write(toSse(event, event.id))
   }
-  const subscription = engine.events.subscribe({ onEvent: send, onEnd: () => stream.end() }, after)
-  stream.write(
-    subscription.isGap ? reset(subscription.lastId) : `id: ${subscription.lastId}\n:\n\n`,
-  )
-  for (const event of subscription.missed) send(event)
+  const subscription = engine.events.subscribe({ onEvent, onEnd: () => stream.end() }, after)
+  const { isGap, lastId, missed } = subscription
+  function* backlog() {
+    if (isGap) yield reset(lastId)
+    else yield `id: ${after ?? lastId}\n${COMMENT}`
+    for (const event of missed) yield toSse(event, event.id)
+  }
+  const stream = new PushStream({
+    backlog: backlog(),
+    keepAlive: COMMENT,
+    onClose: () => subscription.close(),
+  })
   return stream
 }
 
-/** The events of one task; undefined where it has settled and the reader has all there was. */
+/**
+ * The events of one task; undefined where it has settled and the reader has all there was.
+ *
+ * An event's id here is `EVENT.LINE`: the last event that the reader has, and the next line of the log. Log
+ * lines that were kept are sent before the events that were missed, and so carry the id of the event before
+ * those; a reader that has had no event yet has none.
+ */
 export async function streamTask(
   engine: Engine,
   id: string,
   lastId: string | undefined,
 ): Promise<PushStream | undefined> {
   checkRoom(engine)
-  const [after, fromLog] = splitId(lastId)
-  let nextLog = fromLog
-  const stream: PushStream = new PushStream(() => subscription.close(), true)
-  const send = (event: TaskEvent) => {
-    if (event.task.id !== id) return
-    if (event.type === 'log') {
-      if (event.entry.index < nextLog) return
-      nextLog = event.entry.index + 1
-    }
-    stream.write(toSse(event, `${event.id}.${nextLog}`))
-    if (event.type === 'status' && isTerminal(event.status)) stream.end()
-  }
-  const early: TaskEvent[] = []
-  let deliver: (event: TaskEvent) => void = (event) => early.push(event)
+  const { after, fromLine } = parseId(lastId)
+  const live: TaskEvent[] = []
+  let onEvent = (event: TaskEvent) => void live.push(event)
+  let onEnd = () => {}
   const subscription = engine.events.subscribe(
-    { onEvent: (event) => deliver(event), onEnd: () => stream.end() },
+    { onEvent: (event) => event.task.id === id && onEvent(event), onEnd: () => onEnd() },
     after,
   )
   try {
     const task = await engine.get(id)
-    const entries = await engine.logs(id, nextLog)
-    const missed = subscription.missed.filter((event) => event.task.id === id)
-    const isUpToDate =
-      after !== undefined && !subscription.isGap && missed.length === 0 && entries.length === 0
-    if (isUpToDate && isTerminal(task.status)) {
-      stream.destroy()
+    const entries = await engine.logs(id, fromLine)
+    const isReplay = after !== undefined && !subscription.isGap
+    const missed = isReplay ? [...subscription.missed, ...live].filter(isEventOf(id)) : []
+    const isOver = isTerminal(task.status)
+    if (isReplay && isOver && missed.length === 0 && entries.length === 0) {
+      subscription.close()
       return undefined
     }
-    if (subscription.isGap) stream.write(reset(`${subscription.lastId}.${nextLog}`))
-    for (const entry of entries)
-      send({ id: subscription.lastId, type: 'log', task, entry, at: entry.at })
-    const isReplay = after !== undefined && !subscription.isGap
-    for (const event of isReplay ? missed : [present(subscription.lastId, task)]) send(event)
-    deliver = send
-    for (const event of early) send(event)
+    let nextLine = (entries.at(-1)?.index ?? fromLine - 1) + 1
+    // Events that came while the task was read are in what was read, or among the missed.
+    const now = present(engine.events.lastId, task)
+    const linesAfter = nextLine
+    function* backlog() {
+      if (subscription.isGap) yield reset(`.${fromLine}`)
+      for (const entry of entries) {
+        yield toSse(
+          { id: '', type: 'log', task, entry, at: entry.at },
+          `${isReplay ? after : ''}.${entry.index + 1}`,
+        )
+      }
+      for (const event of isReplay ? missed : [now]) yield toSse(event, `${event.id}.${linesAfter}`)
+    }
+    const stream = new PushStream({
+      backlog: backlog(),
+      keepAlive: COMMENT,
+      onClose: () => subscription.close(),
+    })
+    onEnd = () => stream.end()
+    onEvent = (event) => {
+      if (event.type === 'log') {
+        if (event.entry.index < nextLine) return
+        nextLine = event.entry.index + 1
+      }
+      stream.write(toSse(event, `${event.id}.${nextLine}`))
+      if (event.type === 'status' && isTerminal(event.status)) stream.end()
+    }
+    if (isOver) stream.end()
     return stream
   } catch (error) {
-    stream.destroy()
+    subscription.close()
     throw error
   }
 }
@@ -106,29 +101,42 @@ export async function streamTask(
 /** The log lines of one task, each a JSON document on a line, until it settles. */
 export async function followLog(engine: Engine, id: string): Promise<PushStream> {
   checkRoom(engine)
-  let next = 0
-  const stream: PushStream = new PushStream(() => subscription.close(), false)
-  const send = (entry: LogEntry) => {
-    if (entry.index < next) return
-    next = entry.index + 1
-    stream.write(`${JSON.stringify(toLogLine(entry))}\n`)
-  }
-  const onEvent = (event: TaskEvent) => {
-    if (event.task.id !== id) return
-    if (event.type === 'log') send(event.entry)
-    if (event.type === 'status' && isTerminal(event.status)) stream.end()
-  }
-  const subscription = engine.events.subscribe({ onEvent, onEnd: () => stream.end() })
+  let onEvent = (_event: TaskEvent) => {}
+  let onEnd = () => {}
+  const subscription = engine.events.subscribe({
+    onEvent: (event) => event.task.id === id && onEvent(event),
+    onEnd: () => onEnd(),
+  })
   try {
-    const entries = await engine.logs(id)
     const task = await engine.get(id)
-    for (const entry of entries) send(entry)
+    const entries = await engine.logs(id)
+    let next = (entries.at(-1)?.index ?? -1) + 1
+    function* backlog() {
+      for (const entry of entries) yield toLine(entry)
+    }
+    const stream = new PushStream({ backlog: backlog(), onClose: () => subscription.close() })
+    onEnd = () => stream.end()
+    onEvent = (event) => {
+      if (event.type === 'log' && event.entry.index >= next) {
+        next = event.entry.index + 1
+        stream.write(toLine(event.entry))
+      }
+      if (event.type === 'status' && isTerminal(event.status)) stream.end()
+    }
     if (isTerminal(task.status)) stream.end()
     return stream
   } catch (error) {
-    stream.destroy()
+    subscription.close()
     throw error
   }
+}
+
+function toLine(entry: LogEntry): string {
+  return `${JSON.stringify(toLogLine(entry))}\n`
+}
+
+function isEventOf(id: string): (event: TaskEvent) => boolean {
+  return (event) => event.task.id === id && event.type !== 'log'
 }
 
 /** The task as it stands, as the event that a reader without a past begins with. */
@@ -173,14 +181,11 @@ function reset(id: string): string {
   return frame(id, 'reset', {})
 }
 
-/** A task's event ids carry the next log line beside the event: each is kept, and can be resumed, apart. */
-function splitId(id: string | undefined): [event: string | undefined, nextLog: number] {
-  if (id === undefined) return [undefined, 0]
-  const dot = id.lastIndexOf('.')
-  const nextLog = Number(id.slice(dot + 1))
-  return dot === -1 || !Number.isSafeInteger(nextLog) || nextLog < 0
-    ? [id, 0]
-    : [id.slice(0, dot), nextLog]
+/** The event and the next log line of an id that {@link streamTask} gave; whatever else is an unknown event. */
+function parseId(id: string | undefined): { after: string | undefined; fromLine: number } {
+  const match = /^(.*)\.(\d{1,15})$/.exec(id ?? '')
+  if (match === null) return { after: id, fromLine: 0 }
+  return { after: match[1] === '' ? undefined : match[1], fromLine: Number(match[2]) }
 }
 
 function checkRoom(engine: Engine): void {

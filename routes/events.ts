@@ -29,6 +29,9 @@ const LogQuery = Type.Object(
 )
 const LogPage = Type.Object({ logs: Type.Array(Type.Ref('LogLine#')) })
 
+/** A HEAD of a stream would open it, for nobody to read. */
+const STREAM = { exposeHeadRoute: false }
+
 const STREAM_TEXT =
   'Server-sent events: `status` when a task has a new status or notice, `progress`, and on a task’s own ' +
   'stream `log` with a line; each names the task and its worker. ' +
@@ -39,6 +42,7 @@ export function eventRoutes(app: FastifyInstance, engine: Engine): void {
   app.get(
     '/events',
     {
+      ...STREAM,
       schema: {
         tags: ['Events'],
         operationId: 'streamEvents',
@@ -55,6 +59,7 @@ export function eventRoutes(app: FastifyInstance, engine: Engine): void {
   app.get<{ Params: Static<typeof IdParams> }>(
     '/tasks/:id/events',
     {
+      ...STREAM,
       schema: {
         tags: ['Events'],
         operationId: 'streamTaskEvents',
@@ -78,6 +83,7 @@ export function eventRoutes(app: FastifyInstance, engine: Engine): void {
   app.get<{ Params: Static<typeof IdParams>; Querystring: Static<typeof LogQuery> }>(
     '/tasks/:id/logs',
     {
+      ...STREAM,
       schema: {
         tags: ['Tasks'],
         operationId: 'getTaskLogs',
@@ -95,7 +101,7 @@ export function eventRoutes(app: FastifyInstance, engine: Engine): void {
         return { logs: (await engine.logs(request.params.id)).map(toLogLine) }
       }
       const stream = await followLog(engine, request.params.id)
-      return reply.type('application/x-ndjson').header('cache-control', 'no-store').send(stream)
+      return sendNow(reply.type('application/x-ndjson').header('cache-control', 'no-store'), stream)
     },
   )
 }
@@ -105,9 +111,16 @@ function header(value: string | string[] | undefined): string | undefined {
 }
 
 function sendEvents(reply: FastifyReply, stream: Readable): FastifyReply {
-  return reply
+  reply
     .header('content-type', 'text/event-stream; charset=utf-8')
     .header('cache-control', 'no-store')
     .header('x-accel-buffering', 'no')
-    .send(stream)
+  return sendNow(reply, stream)
+}
+
+/** Sends the head at once: the first line may be long in coming, and the reader must know that it is heard. */
+function sendNow(reply: FastifyReply, stream: Readable): FastifyReply {
+  reply.send(stream)
+  reply.raw.flushHeaders()
+  return reply
 }

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { ErrandError, type ErrorCode } from '../src/task/errors.ts'
 
@@ -12,7 +13,7 @@ const FASTIFY_CODES: { readonly [code: string]: ErrorCode } = {
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'invalid-request',
   FST_ERR_VALIDATION: 'invalid-request',
   FST_ERR_MAX_PARAM_LENGTH: 'not-found',
-  FST_ERR_BAD_URL: 'not-found',
+  FST_ERR_BAD_URL: 'invalid-request',
   FST_ERR_NOT_FOUND: 'not-found',
 }
 
@@ -33,7 +34,8 @@ export function toErrandError(error: FastifyError | Error, request: FastifyReque
     const faults = 'faults' in error && Array.isArray(error.faults) ? error.faults : undefined
     return new ErrandError(
       known,
-      hint ?? `${request.method} ${request.routeOptions.url ?? request.url}: ${error.message}.`,
+      hint ??
+        `${request.method} ${request.routeOptions?.url ?? request.url.slice(0, 200)}: ${error.message.slice(0, 300)}.`,
       {
         ...(faults !== undefined && { faults }),
       },
@@ -71,6 +73,34 @@ export function sendProblem(
 export function setErrorHeaders(error: ErrandError, reply: FastifyReply): void {
   if (error.retryAfter !== undefined) reply.header('retry-after', String(error.retryAfter))
   if (error.code === 'unauthorized') reply.header('www-authenticate', 'Bearer realm="errand"')
+}
+
+/**
+ * Answers what is no HTTP request, as far as it can be answered: the connection's error, as a problem
+ * document on the bare socket.
+ */
+export function sendClientError(error: Error & { code?: string }, socket: Socket): void {
+  if (!socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy()
+    return
+  }
+  const isLate = error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+  const isLarge = error.code === 'HPE_HEADER_OVERFLOW'
+  const line = isLate
+    ? '408 Request Timeout'
+    : isLarge
+      ? '431 Request Header Fields Too Large'
+      : '400 Bad Request'
+  const detail = isLate
+    ? 'The request did not arrive in time.'
+    : isLarge
+      ? 'The headers of the request are larger than the server accepts.'
+      : 'What arrived is not an HTTP request.'
+  const problem = toProblem(new ErrandError('invalid-request', detail))
+  const body = JSON.stringify({ ...problem, status: Number(line.slice(0, 3)) })
+  socket.end(
+    `HTTP/1.1 ${line}\r\ncontent-type: ${PROBLEM}\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+  )
 }
 
 export function notFound(request: FastifyRequest): never {

@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { Static } from 'typebox'
 import type { SubmitOptions } from '../src/engine/engine.ts'
+import { toPointer } from '../src/engine/faults.ts'
 import { parseDuration } from '../src/task/duration.ts'
 import { ErrandError } from '../src/task/errors.ts'
 import type { RetryPolicy } from '../src/task/task.ts'
@@ -121,7 +122,7 @@ function parseRetry(value: unknown): Partial<RetryPolicy> {
   }
   for (const [key, given] of Object.entries(policy)) {
     const max = RETRY_BOUNDS[key as keyof RetryPolicy]
-    if (max === undefined) throw refuse(`retry/${key}`, 'is not known here')
+    if (max === undefined) throw refuse(`retry/${toPointer(key)}`, 'is not known here')
     const fits = typeof given === 'number' && given >= 0 && given <= max
     if (!fits || (key === 'retries' && !Number.isInteger(given))) {
       throw refuse(

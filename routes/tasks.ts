@@ -188,13 +188,23 @@ function toQuery(query: Static<typeof ListQuery>): TaskQuery {
   return {
     limit: query.limit ?? 50,
     ...(query.status !== undefined && { statuses: query.status.split(',').map(toStatus) }),
-    ...(query.since !== undefined && { since: Date.parse(query.since) }),
-    ...(query.until !== undefined && { until: Date.parse(query.until) }),
+    ...(query.since !== undefined && { since: toMs('since', query.since) }),
+    ...(query.until !== undefined && { until: toMs('until', query.until) }),
     ...(worker !== undefined && { worker }),
     ...(tag !== undefined && { tag }),
     ...(parent !== undefined && { parent }),
     ...(cursor !== undefined && { cursor }),
   }
+}
+
+/** A time that has the form of one may still be none, as that of a leap second is to JavaScript. */
+function toMs(name: string, text: string): number {
+  const ms = Date.parse(text)
+  if (!Number.isNaN(ms)) return ms
+  const message = 'is no time'
+  throw new ErrandError('invalid-request', `The ${name} of the list ${message}.`, {
+    faults: [{ path: `/${name}`, message }],
+  })
 }
 
 function toStatus(text: string): Status {

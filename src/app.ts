@@ -8,7 +8,7 @@ import { useCompilers } from '../routes/compilers.ts'
 import { eventRoutes } from '../routes/events.ts'
 import { healthRoutes } from '../routes/health.ts'
 import { describeApi } from '../routes/openapi.ts'
-import { notFound, sendProblem } from '../routes/problem.ts'
+import { notFound, sendClientError, sendProblem } from '../routes/problem.ts'
 import { SHARED } from '../routes/schemas.ts'
 import { taskRoutes } from '../routes/tasks.ts'
 import { workerRoutes } from '../routes/workers.ts'
@@ -85,6 +85,9 @@ export async function createApp(options: AppOptions = {}): Promise<FastifyInstan
     forceCloseConnections: 'idle',
     // While running tasks have their grace, what became of them can be read; the engine refuses submits.
     return503OnClosing: false,
+    // What Fastify refuses before it has found a route: an address that is not one.
+    frameworkErrors: sendProblem,
+    clientErrorHandler: sendClientError,
     routerOptions: { maxParamLength: 200 },
   })
   // Fastify makes a logger for each request, to bind its id; nothing here logs by request.

@@ -112,7 +112,7 @@ function taskRoutes(app: FastifyInstance, engine: Engine, slash: string): void {
   )
 }
 
-/** Each operation is documented once, in the form with the slash, as Go-Tasky's own documentation has it where it differs. */
+/** Each operation is documented once, in the form without the slash. */
 function doc(slash: string, operationId: string, summary: string): object {
   const response = { 200: { description: 'As Go-Tasky answers' } }
   return slash === '' ? { tags: ['Go-Tasky'], operationId, summary, response } : { hide: true }

@@ -146,14 +146,10 @@ export class Engine {
     const tasks: NewTask[] = []
     for (const [i, input] of inputs.entries()) {
       try {
-        tasks.push(
-          this.#newTask(
-            worker,
-            input,
-            options,
-            keyWithin(options.idempotencyKey, i, inputs.length),
-          ),
-        )
+        const task = this.#newTask(worker, input, options)
+        task.idempotencyKey = keyWithin(options.idempotencyKey, i)
+        task.batchSize = inputs.length
+        tasks.push(task)
       } catch (error) {
         throw error instanceof ErrandError ? atIndex(error, i) : error
       }
@@ -248,12 +244,7 @@ export class Engine {
     return this.worker(name)
   }
 
-  #newTask(
-    worker: string,
-    input: unknown,
-    options: SubmitOptions,
-    key = options.idempotencyKey,
-  ): NewTask {
+  #newTask(worker: string, input: unknown, options: SubmitOptions): NewTask {
     return {
       id: newId(),
       worker,
@@ -264,7 +255,8 @@ export class Engine {
       restartOf: undefined,
       options: toTaskOptions(options),
       runAt: options.runAt,
-      idempotencyKey: key,
+      idempotencyKey: options.idempotencyKey,
+      batchSize: undefined,
     }
   }
 
@@ -383,13 +375,9 @@ function toTaskOptions({ timeout, deadline, retry }: TaskOptions): TaskOptions |
   }
 }
 
-/**
- * Within a batch each task has a key of its own, the same whenever the same batch is sent again: of its place,
- * and whether it is the last, so that a shorter or longer list is another one. No key that a client can send
- * has the separator in it.
- */
-function keyWithin(key: string | undefined, index: number, length: number): string | undefined {
-  return key === undefined ? undefined : `${key}\0${index}${index === length - 1 ? '\0last' : ''}`
+/** Within a batch each task has a key of its place; no key that a client can send has the separator in it. */
+function keyWithin(key: string | undefined, index: number): string | undefined {
+  return key === undefined ? undefined : `${key}\0${index}`
 }
 
 function atIndex(error: ErrandError, index: number): ErrandError {

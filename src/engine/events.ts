@@ -70,6 +70,11 @@ export class EventLog {
       this.#tell({ id: this.#id(this.#next), type: 'log', task, entry, at })
   }
 
+  /** The id of the latest event. */
+  get lastId(): string {
+    return this.#id(this.#next)
+  }
+
   /** How many read along. */
   get readers(): number {
     return this.#readers.size
@@ -87,7 +92,7 @@ export class EventLog {
     return {
       missed,
       isGap: from === undefined,
-      lastId: this.#id(this.#next),
+      lastId: this.lastId,
       close: () => this.#readers.delete(reader),
     }
   }

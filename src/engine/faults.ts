@@ -6,10 +6,13 @@ export function toFaults(errors: readonly ErrorObject[] | null | undefined): Fau
   return (errors ?? []).slice(0, 20).map(({ instancePath, keyword, params, message }) => {
     if (keyword === 'additionalProperties' || keyword === 'unevaluatedProperties') {
       const name = String(params.additionalProperty ?? params.unevaluatedProperty)
-      return { path: `${instancePath}/${name}`, message: 'is not known here' }
+      return { path: `${instancePath}/${toPointer(name)}`, message: 'is not known here' }
     }
     if (keyword === 'required') {
-      return { path: `${instancePath}/${params.missingProperty}`, message: 'is required' }
+      return {
+        path: `${instancePath}/${toPointer(String(params.missingProperty))}`,
+        message: 'is required',
+      }
     }
     if (keyword === 'enum') {
       return {
@@ -19,6 +22,12 @@ export function toFaults(errors: readonly ErrorObject[] | null | undefined): Fau
     }
     return { path: instancePath, message: message ?? `fails ${keyword}` }
   })
+}
+
+/** A member's name in a JSON Pointer (RFC 6901). What a client sent is not sent back at any length. */
+export function toPointer(name: string): string {
+  const shown = name.length > 100 ? `${name.slice(0, 99)}…` : name
+  return shown.replace(/~/g, '~0').replace(/\//g, '~1')
 }
 
 /** The faults in one line. */

@@ -29,7 +29,7 @@ const MAX_SLICE_MS = 50
 /** Tasks in the memory of this process: nothing beside it is needed, and nothing outlives it. */
 export class MemoryStore implements Store {
   readonly #table = new TaskTable<MemoryTask>()
-  readonly #keys = new Map<string, MemoryTask>()
+  readonly #keys = new Map<string, { task: MemoryTask; batchSize: number | undefined }>()
   readonly #queues = new Map<string, WorkerQueue>()
   #watchers: readonly Watcher[] = []
   readonly #due = new DueQueue<MemoryTask>(
@@ -55,7 +55,10 @@ export class MemoryStore implements Store {
     const queue = this.#queues.get(first.worker)
     const inserted: Inserted[] = []
     for (const task of tasks) {
-      inserted.push({ task: this.#add(new MemoryTask(task, createdAt), queue), replayed: false })
+      inserted.push({
+        task: this.#add(new MemoryTask(task, createdAt), queue, task.batchSize),
+        replayed: false,
+      })
     }
     if (queue !== undefined) this.#wake(queue)
     return inserted
@@ -167,11 +170,12 @@ export class MemoryStore implements Store {
   #replay(tasks: readonly NewTask[]): Inserted[] | undefined {
     if (tasks[0]?.idempotencyKey === undefined) return undefined
     const seen = tasks.map((task) => this.#keys.get(keyOf(task)))
-    if (seen.every((task) => task === undefined)) return undefined
-    return seen.map((task, i) => {
-      if (task === undefined || !isDeepStrictEqual(task.input, tasks[i]?.input))
-        throw keyMismatch(tasks[i])
-      return { task, replayed: true }
+    if (seen.every((first) => first === undefined)) return undefined
+    return seen.map((first, i) => {
+      const again = tasks[i]
+      if (first === undefined || first.batchSize !== again?.batchSize) throw keyMismatch(again)
+      if (!isDeepStrictEqual(first.task.input, again?.input)) throw keyMismatch(again)
+      return { task: first.task, replayed: true }
     })
   }
 
@@ -194,8 +198,8 @@ export class MemoryStore implements Store {
     }
   }
 
-  #add(task: MemoryTask, queue: WorkerQueue | undefined): MemoryTask {
-    if (task.idempotencyKey !== undefined) this.#keys.set(keyOf(task), task)
+  #add(task: MemoryTask, queue: WorkerQueue | undefined, batchSize?: number): MemoryTask {
+    if (task.idempotencyKey !== undefined) this.#keys.set(keyOf(task), { task, batchSize })
     this.#table.append(task)
     if (task.status === 'queued') queue?.ready.push(task, task.priority)
     this.#watchTimes(task)

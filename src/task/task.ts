@@ -90,6 +90,8 @@ export interface NewTask {
   runAt?: number | undefined
   /** Of its worker's tasks, only the first with a key is inserted. */
   idempotencyKey?: string | undefined
+  /** How many tasks came under one key of their submitter: a list of another length is another list. */
+  batchSize?: number | undefined
 }
 
 /** What one attempt yielded. */

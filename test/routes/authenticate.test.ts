@@ -1,0 +1,190 @@
+import fastify, { type FastifyInstance, type HTTPMethods, type RouteOptions } from 'fastify'
+import t, { type Test } from 'tap'
+import { errand } from '../../src/app.ts'
+import { echo, isProblem, makeApp } from '../app.ts'
+
+const KEY = 'Correct-Horse-Battery'
+const PUBLIC = ['/healthz', '/readyz']
+
+interface Route {
+  method: HTTPMethods
+  url: string
+}
+
+/** An application of its own with everything mounted in it, and each of its routes. */
+async function enumerate(t: Test, prefix = ''): Promise<{ app: FastifyInstance; routes: Route[] }> {
+  const app = fastify()
+  t.teardown(() => app.close())
+  const routes: Route[] = []
+  app.addHook('onRoute', ({ method, url }: RouteOptions) => {
+    for (const one of [method].flat())
+      routes.push({ method: one, url: url.replace(/:\w+|\*/g, 'some') })
+  })
+  await app.register(errand, {
+    prefix,
+    apiKey: KEY,
+    workers: [echo],
+    logLevel: 'silent',
+    graceMs: 0,
+  })
+  await app.ready()
+  return { app, routes }
+}
+
+t.test('with a key, every route but the probes answers 401 without it', async (t) => {
+  const { app, routes } = await enumerate(t)
+  t.ok(routes.length > 60, `${routes.length} routes`)
+  for (const path of ['/workers', '/tasks/some/events', '/openapi.json', '/docs/json', '/docs/'])
+    t.ok(
+      routes.some(({ url }) => url === path),
+      `${path} is among them`,
+    )
+  for (const { method, url } of routes) {
+    const response = await app.inject({ method, url })
+    const isPublic = PUBLIC.includes(url)
+    t.equal(response.statusCode, isPublic ? 200 : 401, `${method} ${url}`)
+    if (!isPublic) t.equal(response.headers['www-authenticate'], 'Bearer realm="errand"')
+  }
+})
+
+t.test('what is not there is 401 without the key too', async (t) => {
+  const { app } = await enumerate(t)
+  for (const [method, url] of [
+    ['GET', '/nothing'],
+    ['PUT', '/workers'],
+    ['POST', '/healthz'],
+    ['GET', '/healthz/'],
+    ['GET', '/healthz/x'],
+    ['GET', '/HEALTHZ'],
+    ['GET', '/tasks?x=/healthz'],
+    ['OPTIONS', '/workers'],
+  ] as const) {
+    isProblem(t, await app.inject({ method, url }), 'unauthorized')
+  }
+  t.equal((await app.inject('/tasky/v1/nothing')).statusCode, 401)
+})
+
+t.test('the 401 comes before the body is read', async (t) => {
+  const app = await makeApp(t, { apiKey: KEY, workers: [echo], bodyLimit: 1_024 })
+  for (const payload of ['{', `"${'x'.repeat(5_000)}"`]) {
+    const headers = { 'content-type': 'application/json' }
+    const response = await app.inject({ method: 'POST', url: '/workers/echo', headers, payload })
+    isProblem(t, response, 'unauthorized')
+  }
+})
+
+t.test('the key opens everything; nothing like it does', async (t) => {
+  const app = await makeApp(t, { apiKey: KEY, workers: [echo] })
+  const get = (authorization: string) =>
+    app.inject({ url: '/workers', headers: { authorization, host: 'tasks.example.com' } })
+  for (const header of [`Bearer ${KEY}`, `bearer ${KEY}`, `Bearer  ${KEY} `])
+    t.equal((await get(header)).statusCode, 200, header)
+  for (const header of [
+    '',
+    'Bearer',
+    'Bearer ',
+    KEY,
+    `Basic ${KEY}`,
+    `Basic ${btoa(`:${KEY}`)}`,
+    `Bearer ${KEY.toLowerCase()}`,
+    `Bearer ${KEY.toUpperCase()}`,
+    `Bearer ${KEY.slice(0, -1)}`,
+    `Bearer ${KEY}x`,
+    `Bearer x ${KEY}`,
+    `Bearer ${KEY} x`,
+    `Bearer ${KEY}, Bearer ${KEY}`,
+    `Bearer "${KEY}"`,
+    'Bearer undefined',
+  ]) {
+    isProblem(t, await get(header), 'unauthorized')
+  }
+  isProblem(
+    t,
+    await app.inject(`/workers?key=${KEY}&authorization=Bearer%20${KEY}`),
+    'unauthorized',
+  )
+})
+
+t.test('with a key, hosts and sites are no matter', async (t) => {
+  const app = await makeApp(t, { apiKey: KEY, workers: [echo] })
+  const headers = {
+    authorization: `Bearer ${KEY}`,
+    host: 'tasks.example.com',
+    'sec-fetch-site': 'cross-site',
+  }
+  const payload = { text: 'a' }
+  const response = await app.inject({ method: 'POST', url: '/workers/echo', headers, payload })
+  t.equal(response.statusCode, 202)
+})
+
+t.test('without a key, on loopback, only local names are answered', async (t) => {
+  const app = await makeApp(t, { workers: [echo] })
+  const get = (host: string, url = '/workers') => app.inject({ url, headers: { host } })
+  for (const host of ['localhost', 'LocalHost:8888', '127.0.0.1', '127.1.2.3:80', '[::1]:8888'])
+    t.equal((await get(host)).statusCode, 200, host)
+  for (const host of [
+    'evil.example',
+    'localhost.evil.example',
+    'evil.example:8888',
+    '127.0.0.1.evil.example',
+    '127.0.0.1@evil.example',
+    'localhost:x',
+    'localhost, evil.example',
+    '10.0.0.1',
+    '0.0.0.0',
+    '[::2]',
+    '::1',
+    ' ',
+  ]) {
+    isProblem(t, await get(host), 'cross-site')
+    isProblem(t, await get(host, '/nothing'), 'cross-site')
+  }
+})
+
+t.test('where anybody may be, any host is answered', async (t) => {
+  for (const options of [{ auth: 'none' }, { auth: 'none', host: '0.0.0.0' }] as const) {
+    const app = await makeApp(t, { workers: [echo], ...options })
+    const response = await app.inject({ url: '/workers', headers: { host: 'tasks.example.com' } })
+    t.equal(response.statusCode, 200)
+  }
+})
+
+t.test('without a key, a page of another origin may not act', async (t) => {
+  const app = await makeApp(t, { workers: [echo] })
+  const send = (method: 'GET' | 'POST' | 'PATCH' | 'DELETE', site: string, url = '/workers/echo') =>
+    app.inject({
+      method,
+      url,
+      headers: { 'sec-fetch-site': site, 'content-type': 'application/json' },
+      ...(method !== 'GET' && { payload: '{"text":"a"}' }),
+    })
+  for (const site of ['cross-site', 'same-site']) {
+    for (const method of ['POST', 'PATCH', 'DELETE'] as const)
+      isProblem(t, await send(method, site), 'cross-site')
+    isProblem(t, await send('POST', site, '/nothing'), 'cross-site')
+    t.equal((await send('POST', site, '/tasky/v1/workers/echo')).statusCode, 403)
+    t.equal((await send('GET', site)).statusCode, 200)
+  }
+  t.strictSame((await app.inject('/tasks')).json(), { tasks: [] })
+  for (const site of ['same-origin', 'none'])
+    t.equal((await send('POST', site)).statusCode, 202, site)
+})
+
+t.test('mounted in another application, it guards its own routes and no other', async (t) => {
+  const { app, routes } = await enumerate(t, '/errand')
+  const host = fastify()
+  t.teardown(() => host.close())
+  host.get('/mine', async () => 'mine')
+  await host.register(errand, { prefix: '/errand', apiKey: KEY, logLevel: 'silent' })
+  t.equal((await host.inject('/mine')).statusCode, 200)
+  t.equal((await host.inject('/errand/workers')).statusCode, 401)
+  t.equal((await host.inject('/errand/nothing')).statusCode, 401)
+  t.equal(
+    (await host.inject('/nothing')).headers['content-type'],
+    'application/json; charset=utf-8',
+  )
+  for (const { method, url } of routes) {
+    const wanted = PUBLIC.some((probe) => url === `/errand${probe}`) ? 200 : 401
+    t.equal((await app.inject({ method, url })).statusCode, wanted, `${method} ${url}`)
+  }
+})
