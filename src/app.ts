@@ -143,6 +143,7 @@ async function api(app: FastifyInstance, { engine, registry, config }: ApiOption
   )
   await app.register(swaggerUi, {
     routePrefix: '/docs',
+    indexPrefix: app.prefix,
     uiConfig: { displayOperationId: true, tryItOutEnabled: true },
   })
 }

@@ -6,6 +6,8 @@ import { ErrandError } from './task/errors.ts'
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 
+const DAY_MS = 86_400_000
+
 /** Everything that can be set, read once and frozen. */
 export interface Config {
   readonly host: string
@@ -103,7 +105,7 @@ export const SETTINGS: Table = {
     'DURATION',
     '24h',
     'How long finished tasks are kept',
-    duration,
+    duration(36_500 * DAY_MS, '36500d'),
   ),
   maxFinished: setting(
     'max-finished',
@@ -138,7 +140,7 @@ export const SETTINGS: Table = {
     'DURATION',
     '20s',
     'How long running tasks have to end when the server stops',
-    duration,
+    duration(24 * DAY_MS, '24d'),
   ),
   logLevel: setting(
     'log-level',
@@ -253,8 +255,13 @@ function oneOf<const T extends string>(...choices: T[]): (text: string) => T {
   return (text) => choices.find((choice) => choice === text) ?? fail(`one of ${choices.join(', ')}`)
 }
 
-function duration(text: string): number {
-  return parseDuration(text) ?? fail('a duration, such as 500ms, 30s, 5m, 24h or 7d')
+function duration(maxMs: number, longest: string): (text: string) => number {
+  return (text) => {
+    const ms = parseDuration(text)
+    return ms !== undefined && ms <= maxMs
+      ? ms
+      : fail(`a duration of at most ${longest}, such as 500ms, 30s, 5m, 24h or 7d`)
+  }
 }
 
 function folders(text: string): readonly string[] {

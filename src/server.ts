@@ -2,6 +2,7 @@ import type { Server } from 'node:http'
 import closeWithGrace from 'close-with-grace'
 import { type AppOptions, createApp } from './app.ts'
 import type { Config } from './config.ts'
+import { ErrandError } from './task/errors.ts'
 
 /** Beyond the grace of running tasks, what closing may take, in milliseconds, before the process ends anyway. */
 const CLOSE_WITHIN_MS = 10_000
@@ -38,7 +39,11 @@ export async function serve(config: Config): Promise<void> {
   } catch (error) {
     graceful.uninstall()
     await app.close()
-    throw error
+    const reason = error instanceof Error ? error.message.replace(/^listen /, '') : String(error)
+    throw new ErrandError(
+      'invalid-config',
+      `The server cannot listen on ${config.host}, port ${config.port}: ${reason}.`,
+    )
   }
   const url = urlOf(app.server)
   process.stdout.write(

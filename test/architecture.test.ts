@@ -18,7 +18,7 @@ const STOREYS: { readonly [storey: string]: readonly string[] } = {
   app: ['routes', 'stores', 'engine', 'config', 'version', 'task'],
   version: [],
   index: ['app', 'engine', 'task'],
-  server: ['app', 'config'],
+  server: ['app', 'config', 'task'],
   'openapi-yaml': ['app'],
   cli: ['server', 'openapi-yaml', 'config', 'version', 'task'],
 }

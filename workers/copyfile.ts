@@ -54,10 +54,7 @@ async function copyWithin(task: TaskContext, source: string, destination: string
     const info = await from.stat()
     const target = await resolveDestination(root, destination)
     if (target.info !== undefined && isSameFile(target.info, info)) return 0
-    const temporary = join(
-      dirname(target.path),
-      `.${basename(target.path).slice(0, 200)}.${randomBytes(6).toString('hex')}.tmp`,
-    )
+    const temporary = join(dirname(target.path), `.copyfile-${randomBytes(8).toString('hex')}.tmp`)
     const mode = (target.info ?? info).mode & 0o777
     const to = await open(
       temporary,

@@ -334,7 +334,7 @@ export class Engine {
   async #stop(graceMs: number): Promise<void> {
     this.#stopping = true
     this.#store.suspend()
-    await this.#answerWaiters()
+    await this.#answerWaiters((task) => this.#willNotRun(task))
     if (!(await this.#executor.idle(graceMs))) {
       this.#log.warn(
         { tasks: this.#executor.running.length },
@@ -350,6 +350,7 @@ export class Engine {
     }
     // Outcomes are recorded in the microtasks after their attempts ended.
     await new Promise((resolve) => setImmediate(resolve))
+    await this.#answerWaiters(() => true)
     this.events.close()
     await this.#pruner.stop()
     await this.#threads.close()
@@ -357,11 +358,11 @@ export class Engine {
     await this.#store.close()
   }
 
-  /** Those who wait for tasks that will not run any more are answered now. */
-  async #answerWaiters(): Promise<void> {
+  /** Answers those who wait for such tasks with how they stand. */
+  async #answerWaiters(isHopeless: (task: Task) => boolean): Promise<void> {
     for (const id of this.#waiters.ids()) {
       const task = await this.#store.get(id)
-      if (task !== undefined && this.#willNotRun(task)) this.#waiters.settled(task)
+      if (task !== undefined && isHopeless(task)) this.#waiters.settled(task)
     }
   }
 }

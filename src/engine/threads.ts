@@ -1,4 +1,5 @@
-import { MessageChannel, type MessagePort } from 'node:worker_threads'
+import { once } from 'node:events'
+import { MessageChannel, type MessagePort, type Worker } from 'node:worker_threads'
 import type { Piscina } from 'piscina'
 import type { Json } from '../task/json.ts'
 import type { Report } from '../task/store.ts'
@@ -9,6 +10,8 @@ import type { RegisteredWorker } from './registry.ts'
 
 /** How long a thread may take to end by itself once it was told to, in milliseconds. */
 const GRACE_MS = 250
+/** How often a thread that does not end is told again, in milliseconds. */
+const TERMINATE_EVERY_MS = 100
 /** How long a thread without work is kept, in milliseconds. */
 const IDLE_MS = 10_000
 
@@ -46,14 +49,17 @@ export class Threads {
     const { port1: port, port2 } = new MessageChannel()
     const end = new AbortController()
     let graceOver: NodeJS.Timeout | undefined
+    let threadEnded: Promise<unknown> | undefined
     port.on('message', (message: FromThread) => {
       if (message.type === 'checkpoint') context.noteCheckpoint()
       else context.relay(message.report)
     })
     const steer = () => {
       port.postMessage(toThread(context))
-      if (context.reason !== undefined)
-        graceOver ??= setTimeout(() => end.abort(context.reason), GRACE_MS)
+      if (context.reason === undefined) return
+      graceOver ??= setTimeout(() => {
+        threadEnded = endedBy(pool, () => end.abort(context.reason))
+      }, GRACE_MS)
     }
     context.onSteer(steer)
     if (context.reason !== undefined) steer()
@@ -76,6 +82,8 @@ export class Threads {
       context.onSteer(undefined)
       clearTimeout(graceOver)
       port.close()
+      // Not before the thread is gone is its slot free.
+      await threadEnded
     }
   }
 
@@ -83,7 +91,14 @@ export class Threads {
   async close(): Promise<void> {
     const pools = [...this.#pools.values()]
     this.#pools.clear()
-    await Promise.all(pools.map(async (pool) => (await pool).destroy()))
+    await Promise.all(
+      pools.map(async (starting) => {
+        const pool = await starting
+        const gone = pool.threads.map(exitOf)
+        await pool.destroy()
+        await Promise.all(gone)
+      }),
+    )
   }
 
   #pool(worker: RegisteredWorker): Promise<Piscina> {
@@ -107,6 +122,25 @@ async function startPool(): Promise<Piscina> {
     idleTimeout: IDLE_MS,
     recordTiming: false,
   })
+}
+
+/** Resolves when the threads that an abort takes out of the pool have exited. */
+function endedBy(pool: Piscina, abort: () => void): Promise<unknown> {
+  const before = pool.threads
+  abort()
+  const left = new Set(pool.threads)
+  return Promise.all(before.filter((thread) => !left.has(thread)).map(exitOf))
+}
+
+/**
+ * A thread that is ended while it still loads its modules can miss it, and begin the loop that it was to be
+ * kept from: it is told again until it has gone.
+ */
+async function exitOf(thread: Worker): Promise<void> {
+  const exited = once(thread, 'exit')
+  const again = setInterval(() => thread.terminate(), TERMINATE_EVERY_MS)
+  await exited
+  clearInterval(again)
 }
 
 function toThread(context: AttemptContext): ToThread {
