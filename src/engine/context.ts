@@ -49,6 +49,7 @@ export class AttemptContext implements TaskContext {
   #progress: Extract<Report, { type: 'progress' }> | undefined
   #progressTimer: NodeJS.Timeout | undefined
   #usesCheckpoints = false
+  #onCheckpoint: ((comes: boolean) => void) | undefined
   #onSteer: (() => void) | undefined
   #ended = false
 
@@ -115,15 +116,25 @@ export class AttemptContext implements TaskContext {
     return this.#pausedAt !== undefined
   }
 
-  /** Whether the worker has called `checkpoint`, and so can be paused without a `signal` of its own. */
-  get usesCheckpoints(): boolean {
-    return this.#usesCheckpoints
+  /**
+   * Whether the worker calls `checkpoint`, and so can be paused without a `signal` of its own: resolves as
+   * soon as it has, or after `withinMs`, since an attempt that has just begun may not have come to its first.
+   */
+  async usesCheckpoints(withinMs: number): Promise<boolean> {
+    if (this.#usesCheckpoints || this.#ended) return this.#usesCheckpoints
+    const { promise, resolve } = Promise.withResolvers<boolean>()
+    this.#onCheckpoint = resolve
+    const timer = setTimeout(() => resolve(false), withinMs)
+    const comes = await promise
+    clearTimeout(timer)
+    return comes
   }
 
   /** Says that checkpoints are called where this context cannot see it: in a worker thread. */
   noteCheckpoint(): void {
     if (this.#usesCheckpoints) return
     this.#usesCheckpoints = true
+    this.#onCheckpoint?.(true)
     this.#host.onCheckpoint?.()
   }
 
@@ -170,6 +181,7 @@ export class AttemptContext implements TaskContext {
   /** Lets go of every timer; the last progress is told. */
   end(): void {
     this.#ended = true
+    this.#onCheckpoint?.(false)
     this.#limit?.clear()
     clearTimeout(this.#progressTimer)
     if (this.#progress !== undefined) this.#host.report(this.#progress)

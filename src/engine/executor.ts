@@ -13,6 +13,8 @@ import type { Threads } from './threads.ts'
 
 /** How long a worker may take to say whether it takes an action, in milliseconds. */
 const SIGNAL_WITHIN_MS = 5_000
+/** How long an attempt may take to its first checkpoint before it is held to have none, in milliseconds. */
+const CHECKPOINT_WITHIN_MS = 500
 
 export interface ExecutorOptions extends AttemptSurroundings {
   registry: Registry
@@ -144,7 +146,7 @@ export class Executor {
         context.abort(new TaskCanceled())
         return true
       case 'pause':
-        if (!(answer ?? context.usesCheckpoints)) return false
+        if (!(answer ?? (await context.usesCheckpoints(CHECKPOINT_WITHIN_MS)))) return false
         context.pause()
         return true
       case 'resume':

@@ -37,7 +37,7 @@ export interface Worker<I extends TSchema = TSchema, O extends TSchema = TSchema
   perform(input: Static<I>, task: TaskContext): Static<O> | Promise<Static<O>>
   /**
    * Told of an action on a running task; returns whether the worker takes it. A worker without it takes a
-   * cancel, takes pause and resume once the attempt has called {@link TaskContext.checkpoint}, and takes no
+   * cancel, takes pause and resume where the attempt calls {@link TaskContext.checkpoint}, and takes no
    * restart.
    */
   signal?(action: Action, task: TaskContext): boolean | Promise<boolean>

@@ -56,9 +56,17 @@ t.test('a timeout is the attempt’s own; a pause stops it, and not the deadline
 
 t.test('a checkpoint waits while paused, and throws once aborted', async (t) => {
   const { context } = contextOf(t)
-  t.equal(context.usesCheckpoints, false)
+  const none = context.usesCheckpoints(500)
+  mock.timers.tick(500)
+  t.equal(await none, false)
+  const soon = context.usesCheckpoints(500)
   await context.checkpoint()
-  t.equal(context.usesCheckpoints, true)
+  t.equal(await soon, true)
+  t.equal(await context.usesCheckpoints(0), true)
+  const other = contextOf(t).context
+  const never = other.usesCheckpoints(500)
+  other.end()
+  t.equal(await never, false, 'it ends without one')
   context.pause()
   let passed = 0
   const waiting = Promise.all([
