@@ -31,14 +31,14 @@ export function parseWait(request: FastifyRequest): number | undefined {
 }
 
 /** Holds the answer until the task settles, and resolves with it as it then stands. */
-export async function hold(
+export function hold(
   engine: Engine,
   task: Task,
   waitMs: number,
   reply: FastifyReply,
 ): Promise<Task> {
   reply.header('preference-applied', `wait=${waitMs / 1_000}`)
-  return waitMs === 0 ? task : engine.wait(task.id, waitMs)
+  return waitMs === 0 ? Promise.resolve(task) : engine.wait(task.id, waitMs)
 }
 
 /** Where the task can be asked for again, as `Location`. */

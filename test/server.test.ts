@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { ServerProcess } from './server-process.ts'
 import { until } from './until.ts'
@@ -50,6 +51,8 @@ export default defineWorker({
     return new Promise(() => setInterval(() => {}, 1_000))
   },
 })`
+
+t.setTimeout(120_000)
 
 async function start(t: Test, grace: string, env = {}) {
   const folder = t.testdir({
@@ -228,6 +231,18 @@ t.test('a task that ignores its signal holds nobody, nor does who waits for it',
   t.equal(code, 0)
   t.ok(tookMs < FEW_SECONDS, `in ${Math.round(tookMs)} ms`)
   t.match(await waiter.answer, { status: 202, body: { status: 'running' } }, 'with how it stands')
+})
+
+t.test('a grace of more than ten seconds is given', async (t) => {
+  const { server, at } = await start(t, '30s')
+  const waiter = await awaited(server, 'until-told', { go: at('go') })
+  server.signal('SIGTERM')
+  // What is measured is that the server waits: longer than Fastify gives a plugin by default.
+  await sleep(11_000)
+  t.notOk(server.hasExited)
+  writeFileSync(at('go'), '')
+  t.match(await waiter.answer, { status: 200, body: { status: 'completed' } })
+  t.equal((await server.exit()).code, 0)
 })
 
 t.test('the longest grace is kept', async (t) => {

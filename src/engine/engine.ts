@@ -173,12 +173,13 @@ export class Engine {
    */
   async wait(id: string, timeoutMs: number, signal?: AbortSignal): Promise<Task> {
     const { promise, resolve } = Promise.withResolvers<Task | undefined>()
-    // Before the task is read: it may settle in between.
-    const remove = this.#waiters.add(id, resolve)
     const giveUp = () => resolve(undefined)
     let timer: NodeJS.Timeout | undefined
+    // Before the task is read: it may settle in between.
+    this.#waiters.add(id, resolve)
     try {
-      const task = await this.get(id)
+      const task = await this.#store.get(id)
+      if (task === undefined) throw unknownTask(id)
       if (isTerminal(task.status) || this.#willNotRun(task) || signal?.aborted === true) return task
       timer = setTimeout(giveUp, timeoutMs)
       signal?.addEventListener('abort', giveUp)
@@ -186,7 +187,7 @@ export class Engine {
     } finally {
       clearTimeout(timer)
       signal?.removeEventListener('abort', giveUp)
-      remove()
+      this.#waiters.remove(id, resolve)
     }
   }
 

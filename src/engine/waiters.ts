@@ -1,28 +1,26 @@
 import type { Task } from '../task/task.ts'
 
-/** Those who wait for tasks to settle. */
-export class Waiters {
-  readonly #byTask = new Map<string, Set<(task: Task) => void>>()
+type OnSettled = (task: Task) => void
 
-  /** How many wait. */
-  get size(): number {
-    let size = 0
-    for (const waiting of this.#byTask.values()) size += waiting.size
-    return size
+/** Those who wait for tasks to settle. Most tasks have none, and of the others nearly all have one. */
+export class Waiters {
+  readonly #byTask = new Map<string, OnSettled | OnSettled[]>()
+
+  /** Calls back when the task settles, unless it is removed before. */
+  add(id: string, onSettled: OnSettled): void {
+    const waiting = this.#byTask.get(id)
+    if (waiting === undefined) this.#byTask.set(id, onSettled)
+    else
+      this.#byTask.set(id, Array.isArray(waiting) ? [...waiting, onSettled] : [waiting, onSettled])
   }
 
-  /** Calls back when the task settles, unless the returned function was called before. */
-  add(id: string, onSettled: (task: Task) => void): () => void {
-    let waiting = this.#byTask.get(id)
-    if (waiting === undefined) {
-      waiting = new Set()
-      this.#byTask.set(id, waiting)
-    }
-    waiting.add(onSettled)
-    return () => {
-      waiting.delete(onSettled)
-      if (waiting.size === 0) this.#byTask.delete(id)
-    }
+  remove(id: string, onSettled: OnSettled): void {
+    const waiting = this.#byTask.get(id)
+    if (waiting === onSettled) this.#byTask.delete(id)
+    if (!Array.isArray(waiting)) return
+    const others = waiting.filter((other) => other !== onSettled)
+    if (others.length > 0) this.#byTask.set(id, others)
+    else this.#byTask.delete(id)
   }
 
   settled(task: Task): void {
@@ -30,6 +28,7 @@ export class Waiters {
     const waiting = this.#byTask.get(task.id)
     if (waiting === undefined) return
     this.#byTask.delete(task.id)
+    if (!Array.isArray(waiting)) return waiting(task)
     for (const onSettled of waiting) onSettled(task)
   }
 

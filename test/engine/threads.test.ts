@@ -34,8 +34,7 @@ const WORKERS = {
       input,
     }`,
   ),
-  'busy.ts': worker('busy', 'for (;;);'),
-  'busy-short.ts': worker('busy-short', 'for (;;);', 'timeout: 300,'),
+  'busy.ts': worker('busy', "task.log.info('busy'); for (;;);"),
   'steps.ts': worker(
     'steps',
     `let step = 0
@@ -117,6 +116,13 @@ function countThreads(t: Test): { readonly alive: number; readonly started: numb
   return threads
 }
 
+/** Submits an endless loop and resolves once a thread is in it, with its id. */
+async function busy(app: FastifyInstance, options = {}): Promise<string> {
+  const { task } = await app.errand.submit('busy', {}, options)
+  await until('it is busy', async () => (await app.errand.logs(task.id)).length === 1)
+  return task.id
+}
+
 async function cancel(app: FastifyInstance, id: string) {
   await app.errand.act(id, 'cancel')
   return settled(app, id)
@@ -155,8 +161,7 @@ t.test('a busy loop blocks nobody, and is ended by a cancel', async (t) => {
   const threads = countThreads(t)
   const { app } = await start(t)
   const delay = monitorEventLoopDelay({ resolution: 10 })
-  const id = await submit(app, 'busy')
-  await until('its thread runs', () => threads.alive === 1)
+  const id = await busy(app)
   delay.enable()
   // An endless loop in this thread would never let one of these be answered.
   for (let i = 0; i < 50; i++) {
@@ -175,9 +180,7 @@ t.test('a busy loop blocks nobody, and is ended by a cancel', async (t) => {
 
 t.test('several busy loops are ended each by its own cancel', async (t) => {
   const { app } = await start(t)
-  const [one, two] = await Promise.all([submit(app, 'busy'), submit(app, 'busy')])
-  await inStatus(app, one, 'running')
-  await inStatus(app, two, 'running')
+  const [one, two] = await Promise.all([busy(app), busy(app)])
   t.equal((await cancel(app, one)).status, 'canceled')
   t.match(await app.errand.get(two), { status: 'running' })
   t.equal((await cancel(app, two)).status, 'canceled')
@@ -185,15 +188,24 @@ t.test('several busy loops are ended each by its own cancel', async (t) => {
 
 t.test('a busy loop is ended by its timeout', async (t) => {
   const { app } = await start(t)
-  const task = await perform(app, 'busy-short')
+  const task = await settled(app, await busy(app, { timeout: 3_000 }))
   t.match(task, { status: 'failed', error: { code: 'timeout', retryable: true } })
+})
+
+t.test('a cancel that comes before its thread has started', async (t) => {
+  const { app } = await start(t)
+  const id = await submit(app, 'busy')
+  await inStatus(app, id, 'running')
+  t.equal((await cancel(app, id)).status, 'canceled')
+  t.same(await app.errand.logs(id), [], 'it was not begun')
+  t.equal((await perform(app, 'where')).status, 'completed')
 })
 
 t.test('a busy loop is ended when the application closes', async (t) => {
   const threads = countThreads(t)
   const { app } = await start(t)
-  await submit(app, 'busy')
-  await until('its thread runs', () => threads.alive === 1)
+  await busy(app)
+  t.equal(threads.alive, 1)
   const began = performance.now()
   await app.close()
   t.ok(performance.now() - began < 5_000)
@@ -244,8 +256,7 @@ t.test('checkpoints wait while it is paused, and go on when it is resumed', asyn
 
 t.test('a worker that calls no checkpoint cannot be paused', async (t) => {
   const { app } = await start(t)
-  const id = await submit(app, 'busy')
-  await inStatus(app, id, 'running')
+  const id = await busy(app)
   await t.rejects(app.errand.act(id, 'pause'), { code: 'action-refused' })
   await cancel(app, id)
 })
@@ -261,11 +272,11 @@ t.test('the reason of the abort is the one outside, by class and by code', async
   t.equal((await cancel(app, canceled)).status, 'canceled')
   t.match(reason('canceled'), { name: 'TaskCanceled', isCanceled: true })
 
-  const timeout = await app.errand.submit('reason', { to: at('timeout') }, { timeout: 1_500 })
+  const timeout = await app.errand.submit('reason', { to: at('timeout') }, { timeout: 3_000 })
   t.match(await settled(app, timeout.task.id), { error: { code: 'timeout' } })
   t.match(reason('timeout'), { name: 'TaskTimedOut', isTimedOut: true, code: 'timeout' })
 
-  const deadline = Date.now() + 1_500
+  const deadline = Date.now() + 3_000
   const late = await app.errand.submit('reason', { to: at('deadline') }, { deadline })
   t.match(await settled(app, late.task.id), { error: { code: 'deadline-exceeded' } })
   t.match(reason('deadline'), { isTimedOut: true, code: 'deadline-exceeded' })
