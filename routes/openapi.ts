@@ -7,8 +7,13 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** The schema of the output that a submit answers with, for the documentation alone. */
     output?: object
+    /** Whether a submit may leave the body out, for the documentation alone. */
+    isBodyOptional?: boolean
   }
 }
+
+/** Marks an operation between the two steps of its description. */
+const BODY_OPTIONAL = 'x-body-optional'
 
 const STATUS_TEXT: { readonly [status: string]: string } = {
   200: 'Done',
@@ -62,17 +67,28 @@ export async function describeApi(
         { name: 'Operations', description: 'Probes' },
         { name: 'Go-Tasky', description: 'The wire format of Go-Tasky' },
       ],
-      components: { securitySchemes: { key: { type: 'http', scheme: 'bearer' } } },
-      ...(hasKey && { security: [{ key: [] }] }),
+      ...(hasKey && {
+        components: { securitySchemes: { key: { type: 'http', scheme: 'bearer' } } },
+        security: [{ key: [] }],
+      }),
     },
     hideUntagged: true,
     refResolver: {
       buildLocalReference: (json, _base, _fragment, i) => String(json.$id ?? `schema-${i}`),
     },
     transform: ({ schema, url, route }) => {
-      const path =
-        app.prefix !== '' && url.startsWith(app.prefix) ? url.slice(app.prefix.length) : url
-      return { schema: withOutput(schema ?? {}, route.config?.output), url: path }
+      const isBelow = app.prefix !== '' && url.startsWith(app.prefix)
+      const described = withOutput(schema ?? {}, route.config?.output)
+      const isOptional = route.config?.isBodyOptional === true && route.method === 'POST'
+      return {
+        schema: isOptional ? { ...described, [BODY_OPTIONAL]: true } : described,
+        url: isBelow ? url.slice(app.prefix.length) : url,
+      }
+    },
+    transformObject: (document) => {
+      const described = 'openapiObject' in document ? document.openapiObject : {}
+      for (const path of Object.values(described.paths ?? {})) relaxBody(path?.post)
+      return described
     },
   })
 }
@@ -86,4 +102,12 @@ function withOutput<S extends { response?: unknown }>(schema: S, output: object 
     content: { 'application/json': { schema: answer } },
   }
   return { ...schema, response: { ...(schema.response as object), 200: settled } }
+}
+
+/** Every body is said to be required; that of an input without required members is not. */
+function relaxBody(operation: object | undefined): void {
+  if (operation === undefined || !(BODY_OPTIONAL in operation)) return
+  delete operation[BODY_OPTIONAL]
+  if ('requestBody' in operation)
+    Object.assign(operation.requestBody as object, { required: false })
 }

@@ -106,12 +106,12 @@ function submitRoutes(app: FastifyInstance, engine: Engine, worker: RegisteredWo
   app.post(
     `/workers/${name}`,
     {
-      config: { output: worker.output },
+      config: { output: worker.output, isBodyOptional: engine.takesNothing(name) },
       validatorCompiler: bodyByEngine(app),
       schema: {
         tags: ['Workers'],
         operationId: `submit-${name}`,
-        summary: `Submit a ${name} task`,
+        summary: `Submit a task to ${name}`,
         description: worker.description,
         querystring: SubmitQuery,
         headers: SubmitHeaders,
@@ -132,7 +132,7 @@ function submitRoutes(app: FastifyInstance, engine: Engine, worker: RegisteredWo
       schema: {
         tags: ['Workers'],
         operationId: `submit-${name}-batch`,
-        summary: `Submit up to ${MAX_BATCH} ${name} tasks`,
+        summary: `Submit up to ${MAX_BATCH} tasks to ${name}`,
         description: 'All of the inputs are submitted or, where one is refused, none.',
         querystring: SubmitQuery,
         headers: SubmitHeaders,

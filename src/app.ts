@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import swaggerUi from '@fastify/swagger-ui'
 import fastify, { type FastifyInstance, type FastifyPluginAsync, LogController } from 'fastify'
@@ -45,7 +46,7 @@ const builtinWorkers = fileURLToPath(new URL('../workers/', import.meta.url))
  *     await app.register(errand, { prefix: '/tasks-api', workers: [hello] })
  *
  * Workers are loaded and tasks performed once the application is ready; both end with its `close`, which
- * waits for running tasks up to the grace. Decorates the instance it is registered in with `errand`, the
+ * waits for running tasks up to the grace: give your application a `pluginTimeout` that is longer, or 0. Decorates the instance it is registered in with `errand`, the
  * engine.
  *
  * Errors: `invalid-worker` and `invalid-config`, at registration.
@@ -85,6 +86,8 @@ export async function createApp(options: AppOptions = {}): Promise<FastifyInstan
     forceCloseConnections: 'idle',
     // While running tasks have their grace, what became of them can be read; the engine refuses submits.
     return503OnClosing: false,
+    // It bounds closing too, and running tasks may have more grace than its ten seconds.
+    pluginTimeout: 0,
     // What Fastify refuses before it has found a route: an address that is not one.
     frameworkErrors: sendProblem,
     clientErrorHandler: sendClientError,
@@ -104,7 +107,8 @@ export async function createApp(options: AppOptions = {}): Promise<FastifyInstan
 /** The settings given, and the defaults of the table for the rest. */
 function withDefaults(options: AppOptions): Omit<Config, 'workers'> {
   const given = Object.entries(options).filter(([, value]) => value !== undefined)
-  return { ...readConfig(), ...Object.fromEntries(given) }
+  const config = { ...readConfig(), ...Object.fromEntries(given) }
+  return { ...config, filesRoot: resolve(config.filesRoot) }
 }
 
 async function loadRegistry(options: AppOptions): Promise<Registry> {
@@ -144,7 +148,9 @@ async function api(app: FastifyInstance, { engine, registry, config }: ApiOption
   await app.register(swaggerUi, {
     routePrefix: '/docs',
     indexPrefix: app.prefix,
-    uiConfig: { displayOperationId: true, tryItOutEnabled: true },
+    theme: { title: 'Errand' },
+    // Without the bar on top, which offers to load other documents than this one.
+    uiConfig: { layout: 'BaseLayout', displayOperationId: true, tryItOutEnabled: true },
   })
 }
 

@@ -265,11 +265,8 @@ function duration(maxMs: number, longest: string): (text: string) => number {
 }
 
 function folders(text: string): readonly string[] {
-  return text
-    .split(',')
-    .map((folder) => folder.trim())
-    .filter((folder) => folder !== '')
-    .map((folder) => resolve(folder))
+  const named = text.split(',').map((folder) => folder.trim())
+  return Object.freeze(named.filter((folder) => folder !== '').map((folder) => resolve(folder)))
 }
 
 /** An empty variable is one that is not set; so is one that Kubernetes has set. */

@@ -71,7 +71,11 @@ class Child {
     this.#process.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.stderr += text
     })
-    this.#closed = once(this.#process, 'close')
+    // A test that runs out of time is ended without its teardown.
+    const kill = () => this.kill()
+    process.once('exit', kill)
+    this.#closed = once(this.#process, 'close').finally(() => process.off('exit', kill))
+    this.#closed.catch(() => {})
   }
 
   get hasExited(): boolean {

@@ -49,10 +49,14 @@ export default defineWorker({
  */
 async function copyWithin(task: TaskContext, source: string, destination: string): Promise<number> {
   const root = await realpath(task.filesRoot)
-  const from = await openSource(root, source)
+  const from = await openSource(root, pathOf(task.filesRoot, root, source), source)
   try {
     const info = await from.stat()
-    const target = await resolveDestination(root, destination)
+    const target = await resolveDestination(
+      root,
+      pathOf(task.filesRoot, root, destination),
+      destination,
+    )
     if (target.info !== undefined && isSameFile(target.info, info)) return 0
     const temporary = join(dirname(target.path), `.copyfile-${randomBytes(8).toString('hex')}.tmp`)
     const mode = (target.info ?? info).mode & 0o777
@@ -100,13 +104,13 @@ async function copy(
   }
 }
 
-async function openSource(root: string, source: string): Promise<FileHandle> {
-  const path = within(root, await realpath(resolve(root, source)), source)
+async function openSource(root: string, source: string, name: string): Promise<FileHandle> {
+  const path = within(root, await realpath(source), name)
   // Not blocking: to open a pipe for reading would wait for one who writes.
   const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
   try {
-    if (!(await handle.stat()).isFile()) throw notRegular(source)
-    await checkHandle(handle, root, source)
+    if (!(await handle.stat()).isFile()) throw notRegular(name)
+    await checkHandle(handle, root, name)
     return handle
   } catch (error) {
     await handle.close()
@@ -118,20 +122,36 @@ async function openSource(root: string, source: string): Promise<FileHandle> {
 async function resolveDestination(
   root: string,
   destination: string,
+  name: string,
 ): Promise<{ path: string; info?: Stats }> {
-  const named = resolve(root, destination)
-  const path = join(within(root, await realpath(dirname(named)), destination), basename(named))
+  if (destination === root) throw notRegular(name)
+  const folder = within(root, await realpath(dirname(destination)), name)
+  const path = join(folder, basename(destination))
   const info = await statIfThere(path)
   if (info === undefined) return { path }
   if (!info.isSymbolicLink()) {
-    if (!info.isFile()) throw notRegular(destination)
+    if (!info.isFile()) throw notRegular(name)
     return { path, info }
   }
   // A link that leads nowhere, or outside, is not a place to write through.
-  const real = within(root, await realpath(path), destination)
+  const real = within(root, await realpath(path), name)
   const target = await lstat(real)
-  if (!target.isFile()) throw notRegular(destination)
+  if (!target.isFile()) throw notRegular(name)
   return { path: real, info: target }
+}
+
+/**
+ * The path that a name stands for. One that leads outside is refused before the disk is asked, which would
+ * tell what there is.
+ */
+function pathOf(filesRoot: string, root: string, name: string): string {
+  const path = resolve(root, name)
+  // The root itself may be a link, by which absolute names lead.
+  return within(
+    root,
+    isWithin(filesRoot, path) ? resolve(root, relative(filesRoot, path)) : path,
+    name,
+  )
 }
 
 /**
@@ -152,15 +172,17 @@ async function statIfThere(path: string): Promise<Stats | undefined> {
 }
 
 function within(root: string, path: string, name: string): string {
-  const way = relative(root, path)
-  if (way !== '..' && !way.startsWith('../') && !isAbsolute(way)) return path
+  if (isWithin(root, path)) return path
   throw new TaskError(
     'outside-root',
     `${name} lies outside the folder that workers may use (ERRAND_FILES_ROOT).`,
-    {
-      retryable: false,
-    },
+    { retryable: false },
   )
+}
+
+function isWithin(root: string, path: string): boolean {
+  const way = relative(root, path)
+  return way !== '..' && !way.startsWith('../') && !isAbsolute(way)
 }
 
 function isSameFile(a: Stats, b: Stats): boolean {

@@ -211,6 +211,11 @@ export class Engine {
     return this.#store.logs(id, fromIndex)
   }
 
+  /** Whether a submit to this worker may leave the input out. */
+  takesNothing(worker: string): boolean {
+    return this.#registry.isInputOptional(worker)
+  }
+
   workers(): Promise<WorkerState[]> {
     return Promise.all(this.#registry.list().map((worker) => this.worker(worker.name)))
   }

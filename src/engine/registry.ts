@@ -127,6 +127,14 @@ export class Registry {
     )
   }
 
+  /** Whether an empty object is an input, and so a submit may leave it out. */
+  isInputOptional(name: string): boolean {
+    const { input } = this.#entry(name).worker
+    return (
+      input.type === 'object' && (!Array.isArray(input.required) || input.required.length === 0)
+    )
+  }
+
   /** Why an output does not fit its worker's schema, or undefined where it does. */
   outputFault(name: string, output: Json): string | undefined {
     const check = this.#entry(name).checkOutput()

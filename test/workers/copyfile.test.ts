@@ -167,6 +167,35 @@ t.test('devices are no regular files', async (t) => {
   t.ok(lstatSync(at('null')).isCharacterDevice(), 'the device was not replaced')
 })
 
+t.test(
+  'a name outside the root is refused alike whether or not there is such a file',
+  async (t) => {
+    const { copy, at, root } = await start(t)
+    writeFileSync(at('file'), 'content')
+    for (const name of [
+      '../outside/secret.txt',
+      '../outside/nothing',
+      '../no/such/folder',
+      '/nothing',
+    ]) {
+      failed(t, await copy(name, 'to'), 'outside-root')
+      failed(t, await copy('file', name), 'outside-root')
+    }
+    for (const name of ['.', root]) failed(t, await copy('file', name), 'not-regular-file')
+  },
+)
+
+t.test('a root that is a link can be named by either path', async (t) => {
+  const { at, root } = await start(t)
+  writeFileSync(at('file'), 'content')
+  const link = `${root}-link`
+  symlinkSync(root, link)
+  const app = await startApp(t, { filesRoot: link })
+  const input = { source: join(link, 'file'), destination: join(root, 'to') }
+  t.match(await perform(app, 'copyfile', input), { status: 'completed' })
+  t.equal(readFileSync(at('to'), 'utf8'), 'content')
+})
+
 t.test('what lies outside the root is neither read nor written', async (t) => {
   const { copy, at, outside } = await start(t)
   writeFileSync(at('file'), 'content')
