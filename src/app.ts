@@ -78,7 +78,8 @@ export async function createApp(options: AppOptions = {}): Promise<FastifyInstan
   const config = withDefaults(options)
   checkExposure(config)
   const app = fastify({
-    logger: { level: config.logLevel },
+    // Node's own stream: pino's default one retries for ever, and holds the exit, once its reader has gone.
+    logger: { level: config.logLevel, stream: process.stdout },
     // Requests are logged where they fail; a line or two for each would cost more than the request.
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: config.bodyLimit,

@@ -14,6 +14,8 @@ const CLOSE_WITHIN_MS = 10_000
 export async function serve(config: Config): Promise<void> {
   const app = await createApp(config satisfies AppOptions)
   const { log } = app
+  // Whoever read the log has gone: no reason to end, nor to stay when told to.
+  process.stdout.on('error', () => {})
   // A promise that a worker left behind is no reason to end the tasks of all the others.
   process.on('unhandledRejection', (err) =>
     log.error({ err }, 'a promise was rejected and nobody looked'),
@@ -28,7 +30,7 @@ export async function serve(config: Config): Promise<void> {
             signal,
             running: app.errand.running,
           },
-          'stopping',
+          'stopping: running tasks have their grace, a second signal ends at once',
         )
       await app.close()
       log.info('stopped')

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -254,4 +256,18 @@ t.test('the longest grace is kept', async (t) => {
   t.notOk(server.hasExited, 'it is still there')
   writeFileSync(at('go'), '')
   t.equal((await server.exit()).code, 0)
+})
+
+t.test('it ends when it is told to though whoever read its output has gone', async (t) => {
+  const server = spawn(process.execPath, ['src/cli.ts', 'serve', '--port', '0'], {
+    cwd: join(import.meta.dirname, '..'),
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  t.teardown(() => server.kill('SIGKILL'))
+  await once(server.stdout, 'data')
+  server.stdout.destroy()
+  await once(server.stdout, 'close')
+  const ended = once(server, 'exit')
+  server.kill('SIGTERM')
+  t.same(await ended, [0, null])
 })

@@ -5,7 +5,7 @@ import type { Failure, Outcome, RetryPolicy, Task } from '../task/task.ts'
 import { ServerStopping, TaskCanceled, TaskTimedOut } from '../task/worker.ts'
 import { Attempt, type AttemptSurroundings } from './attempt.ts'
 import { backoff } from './backoff.ts'
-import { toFailure } from './failure.ts'
+import { stackOf, toFailure } from './failure.ts'
 import { toOutput } from './output.ts'
 import type { RegisteredWorker, Registry } from './registry.ts'
 import { RunningAttempts } from './running.ts'
@@ -119,7 +119,18 @@ export class Executor {
         error: { code: 'server-stopping', message: reason.message, retryable: true },
       }
     }
-    return this.#fail(attempt, toFailure(thrown))
+    const failure = toFailure(thrown)
+    if (failure.code === 'worker-error') this.#logThrown(attempt, failure, thrown)
+    return this.#fail(attempt, failure)
+  }
+
+  /** What a worker did not mean to throw is a defect of its own: its place belongs in the log. */
+  #logThrown({ task, worker }: Attempt, { message }: Failure, thrown: unknown): void {
+    const stack = stackOf(thrown)
+    this.#options.log.warn(
+      { task: task.id, worker: worker.name, error: message, stack },
+      'worker threw',
+    )
   }
 
   /** A failure, with the wait before the next attempt where the policy allows one more. */

@@ -21,6 +21,17 @@ export function toFailure(thrown: unknown): Failure {
   }
 }
 
+/** The stack of an error, cut, where it has one that can be read. */
+export function stackOf(thrown: unknown): string | undefined {
+  try {
+    return thrown instanceof Error && typeof thrown.stack === 'string'
+      ? cut(thrown.stack)
+      : undefined
+  } catch {
+    return undefined
+  }
+}
+
 function describeThrown(thrown: unknown): Failure {
   if (isTaskError(thrown)) {
     const code = CODE.test(thrown.code) ? thrown.code : 'worker-error'

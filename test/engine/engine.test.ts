@@ -360,3 +360,19 @@ t.test('stop does not wait for a worker that ignores its signal', async (t) => {
   await engine.stop(10)
   t.match(log.lines, [/grace is over/, /left behind/])
 })
+
+t.test('what a worker did not mean to throw is in the log, whatever it is', async (t) => {
+  const log = new KeptLog()
+  const hostile = Object.defineProperty(new Error('x'), 'stack', {
+    get: () => {
+      throw new Error('no')
+    },
+  })
+  const thrown = [new Error('a defect'), undefined, hostile, new TaskError('meant', 'no defect')]
+  const engine = startEngine(t, [worker('w', (i: number) => Promise.reject(thrown[i]))], { log })
+  for (const i of thrown.keys()) {
+    const { task } = await engine.submit('w', i)
+    t.match(await engine.wait(task.id, WAIT), { status: 'failed' })
+  }
+  t.same(log.lines, ['worker threw', 'worker threw', 'worker threw'])
+})

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { toFailure } from '../../src/engine/failure.ts'
+import { stackOf, toFailure } from '../../src/engine/failure.ts'
 import { TaskError } from '../../src/task/worker.ts'
 
 t.test('a TaskError keeps its code, and any other error is the worker’s', async (t) => {
@@ -62,6 +62,7 @@ t.test('nothing that can be thrown makes it throw, and no message is without bou
     t.type(failure.message, 'string')
     t.ok(failure.message.length > 0)
     t.doesNotThrow(() => JSON.stringify(failure))
+    t.doesNotThrow(() => stackOf(thrown))
   }
   t.ok(toFailure('x'.repeat(1e6)).message.length <= 4_096)
   fc.assert(fc.property(fc.anything(), (thrown) => typeof toFailure(thrown).message === 'string'))
