@@ -29,8 +29,10 @@ export async function serve(config: Config): Promise<void> {
           {
             signal,
             running: app.errand.running,
+            graceMs: config.graceMs,
+            hint: 'a second signal ends at once',
           },
-          'stopping: running tasks have their grace, a second signal ends at once',
+          'stopping',
         )
       await app.close()
       log.info('stopped')
