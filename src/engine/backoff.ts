@@ -12,6 +12,8 @@ export function backoff(
   attempt: number,
   random: number = Math.random(),
 ): number {
+  // Nothing grows from nothing: 0 times what is past all numbers would be none.
+  if (policy.delayMs === 0) return 0
   const full = Math.min(policy.delayMs * policy.factor ** (attempt - 1), policy.maxDelayMs)
   return Math.round(full * (1 - policy.jitter * random))
 }

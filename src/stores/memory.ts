@@ -25,6 +25,8 @@ import { WorkerQueue } from './worker-queue.ts'
 const SLICE_MS = 5
 /** or, where the rest took longer, for as long as that, up to this: what is accepted must also be performed. */
 const MAX_SLICE_MS = 50
+/** Removed tasks that are held at the least before they are swept. */
+const SWEEP_AT = 100
 
 /** Tasks in the memory of this process: nothing beside it is needed, and nothing outlives it. */
 export class MemoryStore implements Store {
@@ -113,7 +115,7 @@ export class MemoryStore implements Store {
 
   async logs(id: string, fromIndex: number): Promise<readonly LogEntry[]> {
     const entries = this.#find(id).log?.entries ?? []
-    return fromIndex === 0 ? entries : entries.filter((entry) => entry.index >= fromIndex)
+    return entries.filter((entry) => entry.index >= fromIndex)
   }
 
   async remove(id: string): Promise<void> {
@@ -125,6 +127,7 @@ export class MemoryStore implements Store {
       )
     }
     this.#forget(task)
+    this.#sweepFinished()
   }
 
   watch(watcher: Watcher): () => void {
@@ -164,6 +167,13 @@ export class MemoryStore implements Store {
     this.#toDrain = []
     this.#due.close()
     this.#watchers = []
+  }
+
+  /** Lets go of tasks that were removed while older ones stay, once they outnumber those. */
+  #sweepFinished(): void {
+    if (this.#finished.length - this.#finishedHead < this.#finishedCount * 2 + SWEEP_AT) return
+    this.#finished = this.#finished.slice(this.#finishedHead).filter(({ row }) => row !== -1)
+    this.#finishedHead = 0
   }
 
   /** The tasks first inserted under these keys, or nothing where none has been seen. */

@@ -27,4 +27,5 @@ t.test('jitter takes away at most its share, and is spread over it', async (t) =
 
 t.test('no factor overflows', async (t) => {
   t.equal(backoff({ ...policy, factor: 100, jitter: 0 }, 1_000), 1_000)
+  t.equal(backoff({ ...policy, delayMs: 0, factor: 100 }, 1_000), 0)
 })
