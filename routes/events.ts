@@ -120,6 +120,11 @@ function sendEvents(reply: FastifyReply, stream: Readable): FastifyReply {
 
 /** Sends the head at once: the first line may be long in coming, and the reader must know that it is heard. */
 function sendNow(reply: FastifyReply, stream: Readable): FastifyReply {
+  // Of answers that were asked for on one connection, only the first hears that it has closed.
+  const { socket } = reply.request.raw
+  const onGone = () => stream.destroy()
+  socket.once('close', onGone)
+  stream.once('close', () => socket.off('close', onGone))
   reply.send(stream)
   reply.raw.flushHeaders()
   return reply

@@ -78,3 +78,14 @@ t.test('a reader of /events that does not read is let go; one that does is not',
   const { task } = await submitOne()
   await until(() => tail.includes(task.id))
 })
+
+t.test('streams asked for on one connection are all let go when it closes', async (t) => {
+  const app = await makeApp(t, {})
+  const { port } = new URL(await listen(app))
+  const socket = connect(Number(port), '127.0.0.1')
+  t.teardown(() => socket.destroy())
+  socket.write('GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(20))
+  await until(() => app.errand.events.readers === 20)
+  socket.destroy()
+  await until(() => app.errand.events.readers === 0)
+})
