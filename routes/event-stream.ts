@@ -1,10 +1,10 @@
 import type { Engine } from '../src/engine/engine.ts'
-import type { TaskEvent } from '../src/engine/events.ts'
+import { type KeptEvent, LOST, type TaskEvent } from '../src/engine/events.ts'
 import { ErrandError } from '../src/task/errors.ts'
 import { isTerminal } from '../src/task/lifecycle.ts'
 import type { LogEntry, Task } from '../src/task/task.ts'
 import { PushStream } from './push-stream.ts'
-import { toLogLine, toSummary, toTime } from './task-json.ts'
+import { toLogLine, toTime } from './task-json.ts'
 
 const MAX_STREAMS = 1_000
 /** A comment of server-sent events: nothing, to keep the connection. */
@@ -14,14 +14,14 @@ const COMMENT = ':\n\n'
 export function streamAll(engine: Engine, after: string | undefined): PushStream {
   checkRoom(engine)
   const onEvent = (event: TaskEvent) => {
-    if (event.type !== 'log') stream.write(toSse(event, event.id))
+    if (event.type !== 'log') stream.write(toSharedSse(event))
   }
-  const subscription = engine.events.subscribe({ onEvent, onEnd: () => stream.end() }, after)
+  const subscription = engine.events.subscribe({ onEvent, onEnd: () => stream.end() }, { after })
   const { isGap, lastId, missed } = subscription
   function* backlog() {
     if (isGap) yield reset(lastId)
     else yield `id: ${after ?? lastId}\n${COMMENT}`
-    for (const event of missed) yield toSse(event, event.id)
+    for (const event of missed) yield event === LOST ? reset(lastId) : toSse(event, event.id)
   }
   const stream = new PushStream({
     backlog: backlog(),
@@ -45,20 +45,24 @@ export async function streamTask(
 ): Promise<PushStream | undefined> {
   checkRoom(engine)
   const { after, fromLine } = parseId(lastId)
-  const live: TaskEvent[] = []
-  let onEvent = (event: TaskEvent) => void live.push(event)
+  const live: KeptEvent[] = []
+  let onEvent = (event: TaskEvent) => {
+    if (event.type !== 'log') live.push(event)
+  }
   let onEnd = () => {}
   const subscription = engine.events.subscribe(
-    { onEvent: (event) => event.task.id === id && onEvent(event), onEnd: () => onEnd() },
-    after,
+    { onEvent: (event) => onEvent(event), onEnd: () => onEnd() },
+    { after, task: id },
   )
   try {
     const task = await engine.get(id)
     const entries = await engine.logs(id, fromLine)
     const isReplay = after !== undefined && !subscription.isGap
-    const missed = isReplay ? [...subscription.missed, ...live].filter(isEventOf(id)) : []
+    const { missed } = subscription
+    const firstMissed = missed.next()
     const isOver = isTerminal(task.status)
-    if (isReplay && isOver && missed.length === 0 && entries.length === 0) {
+    const isMissing = firstMissed.done !== true || live.length > 0 || entries.length > 0
+    if (isReplay && isOver && !isMissing) {
       subscription.close()
       return undefined
     }
@@ -66,7 +70,8 @@ export async function streamTask(
     // Events that came while the task was read are in what was read, or among the missed.
     const now = present(engine.events.lastId, task)
     const linesAfter = nextLine
-    function* backlog() {
+    const render = (event: KeptEvent) => toSse(event, `${event.id}.${linesAfter}`)
+    function* backlog(): Generator<string, void> {
       if (subscription.isGap) yield reset(`.${fromLine}`)
       for (const entry of entries) {
         yield toSse(
@@ -74,7 +79,16 @@ export async function streamTask(
           `${isReplay ? after : ''}.${entry.index + 1}`,
         )
       }
-      for (const event of isReplay ? missed : [now]) yield toSse(event, `${event.id}.${linesAfter}`)
+      if (!isReplay) return yield render(now)
+      for (let next = firstMissed; next.done !== true; next = missed.next()) {
+        if (next.value !== LOST) {
+          yield render(next.value)
+          continue
+        }
+        yield reset(`.${linesAfter}`)
+        return yield render(now)
+      }
+      for (const event of live) yield render(event)
     }
     const stream = new PushStream({
       backlog: backlog(),
@@ -103,10 +117,10 @@ export async function followLog(engine: Engine, id: string): Promise<PushStream>
   checkRoom(engine)
   let onEvent = (_event: TaskEvent) => {}
   let onEnd = () => {}
-  const subscription = engine.events.subscribe({
-    onEvent: (event) => event.task.id === id && onEvent(event),
-    onEnd: () => onEnd(),
-  })
+  const subscription = engine.events.subscribe(
+    { onEvent: (event) => onEvent(event), onEnd: () => onEnd() },
+    { task: id },
+  )
   try {
     const task = await engine.get(id)
     const entries = await engine.logs(id)
@@ -135,14 +149,23 @@ function toLine(entry: LogEntry): string {
   return `${JSON.stringify(toLogLine(entry))}\n`
 }
 
-function isEventOf(id: string): (event: TaskEvent) => boolean {
-  return (event) => event.task.id === id && event.type !== 'log'
+/** The task as it stands, as the event that a reader without a past begins with. */
+function present(id: string, task: Task): KeptEvent {
+  const { status, attempt, error, notice } = task
+  const at = task.finishedAt ?? task.startedAt ?? task.createdAt
+  return { id, type: 'status', task, status, attempt, error, notice, at }
 }
 
-/** The task as it stands, as the event that a reader without a past begins with. */
-function present(id: string, task: Task): TaskEvent {
-  const at = task.finishedAt ?? task.startedAt ?? task.createdAt
-  return { id, type: 'status', task, status: task.status, attempt: task.attempt, at }
+let lastShared: TaskEvent | undefined
+let lastSharedText = ''
+
+/** As {@link toSse}, once for all who are told of the event, so that it is held once for those who lag. */
+function toSharedSse(event: TaskEvent): string {
+  if (event !== lastShared) {
+    lastSharedText = toSse(event, event.id)
+    lastShared = event
+  }
+  return lastSharedText
 }
 
 function toSse(event: TaskEvent, id: string): string {
@@ -153,10 +176,9 @@ function toSse(event: TaskEvent, id: string): string {
   const at = toTime(event.at)
   if (event.type === 'progress')
     return frame(id, 'progress', { id: task.id, worker, progress: event.progress, at })
-  const { priority, tags, parent, restartOf, createdAt } = toSummary(task)
-  const { status, attempt } = event
-  // What only the status that the task has now can vouch for.
-  const present = status === task.status ? { error: task.error, notice: task.notice } : {}
+  const { priority, tags, parent, restartOf } = task
+  const { status, attempt, error, notice } = event
+  const createdAt = toTime(task.createdAt)
   return frame(id, 'status', {
     id: task.id,
     worker,
@@ -168,7 +190,8 @@ function toSse(event: TaskEvent, id: string): string {
     parent,
     restartOf,
     createdAt,
-    ...present,
+    error,
+    notice,
   })
 }
 

@@ -58,7 +58,7 @@ export interface WorkerState {
  * `unknown-worker`; submits reject with `stopping` once {@link Engine.stop} was called.
  */
 export class Engine {
-  readonly events = new EventLog()
+  readonly events: EventLog
   readonly #registry: Registry
   readonly #store: Store
   readonly #log: Logger
@@ -76,6 +76,7 @@ export class Engine {
     this.#registry = options.registry
     this.#store = options.store
     this.#log = options.log
+    this.events = new EventLog(options.log)
     this.#maxQueued = options.maxQueued
     this.#pruner = new Pruner(options.store, options.retention, options.log)
     this.#executor = new Executor({

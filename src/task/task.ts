@@ -76,6 +76,12 @@ export interface Task {
   readonly finishedAt?: number | undefined
 }
 
+/** What a task is from its first moment to its last. */
+export type TaskIdentity = Pick<
+  Task,
+  'id' | 'worker' | 'priority' | 'tags' | 'parent' | 'restartOf' | 'createdAt'
+>
+
 /** A task before a store has it. */
 export interface NewTask {
   id: string
