@@ -49,7 +49,7 @@ export class AttemptContext implements TaskContext {
   #progress: Extract<Report, { type: 'progress' }> | undefined
   #progressTimer: NodeJS.Timeout | undefined
   #usesCheckpoints = false
-  #onCheckpoint: ((comes: boolean) => void) | undefined
+  #checkpointed: PromiseWithResolvers<boolean> | undefined
   #onSteer: (() => void) | undefined
   #ended = false
 
@@ -112,6 +112,10 @@ export class AttemptContext implements TaskContext {
     return this.#reason
   }
 
+  get isEnded(): boolean {
+    return this.#ended
+  }
+
   get isPaused(): boolean {
     return this.#pausedAt !== undefined
   }
@@ -122,10 +126,10 @@ export class AttemptContext implements TaskContext {
    */
   async usesCheckpoints(withinMs: number): Promise<boolean> {
     if (this.#usesCheckpoints || this.#ended) return this.#usesCheckpoints
-    const { promise, resolve } = Promise.withResolvers<boolean>()
-    this.#onCheckpoint = resolve
-    const timer = setTimeout(() => resolve(false), withinMs)
-    const comes = await promise
+    this.#checkpointed ??= Promise.withResolvers<boolean>()
+    const late = Promise.withResolvers<boolean>()
+    const timer = setTimeout(() => late.resolve(false), withinMs)
+    const comes = await Promise.race([this.#checkpointed.promise, late.promise])
     clearTimeout(timer)
     return comes
   }
@@ -134,7 +138,7 @@ export class AttemptContext implements TaskContext {
   noteCheckpoint(): void {
     if (this.#usesCheckpoints) return
     this.#usesCheckpoints = true
-    this.#onCheckpoint?.(true)
+    this.#checkpointed?.resolve(true)
     this.#host.onCheckpoint?.()
   }
 
@@ -181,7 +185,7 @@ export class AttemptContext implements TaskContext {
   /** Lets go of every timer; the last progress is told. */
   end(): void {
     this.#ended = true
-    this.#onCheckpoint?.(false)
+    this.#checkpointed?.resolve(false)
     this.#limit?.clear()
     clearTimeout(this.#progressTimer)
     if (this.#progress !== undefined) this.#host.report(this.#progress)

@@ -1,6 +1,6 @@
 import { ErrandError, unknownTask } from '../task/errors.ts'
 import { newId } from '../task/id.ts'
-import { type Action, isTerminal } from '../task/lifecycle.ts'
+import { type Action, holdsSlot, isTerminal } from '../task/lifecycle.ts'
 import type { Consumer, Inserted, StatusCounts, Store, TaskPage, TaskQuery } from '../task/store.ts'
 import type { LogEntry, NewTask, Task, TaskOptions } from '../task/task.ts'
 import { PRIORITIES } from '../task/task.ts'
@@ -329,7 +329,11 @@ export class Engine {
 
   #onStatus(task: Task, at: number): void {
     this.events.onStatus(task, at)
-    if (!isTerminal(task.status)) return
+    if (!isTerminal(task.status)) {
+      // What goes back to its queue now will not run here any more.
+      if (this.isStopping && !holdsSlot(task.status)) this.#waiters.settled(task)
+      return
+    }
     this.#waiters.settled(task)
     this.#pruner.finished()
   }

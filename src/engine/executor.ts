@@ -151,6 +151,7 @@ export class Executor {
     if (attempt === undefined) return true
     const answer = await this.#askWorker(attempt, action)
     const { context } = attempt
+    if (context.isEnded) return true
     switch (action) {
       case 'cancel':
         if (answer === false) return false

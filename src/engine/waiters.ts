@@ -4,23 +4,22 @@ type OnSettled = (task: Task) => void
 
 /** Those who wait for tasks to settle. Most tasks have none, and of the others nearly all have one. */
 export class Waiters {
-  readonly #byTask = new Map<string, OnSettled | OnSettled[]>()
+  readonly #byTask = new Map<string, OnSettled | Set<OnSettled>>()
 
   /** Calls back when the task settles, unless it is removed before. */
   add(id: string, onSettled: OnSettled): void {
     const waiting = this.#byTask.get(id)
     if (waiting === undefined) this.#byTask.set(id, onSettled)
-    else
-      this.#byTask.set(id, Array.isArray(waiting) ? [...waiting, onSettled] : [waiting, onSettled])
+    else if (waiting instanceof Set) waiting.add(onSettled)
+    else this.#byTask.set(id, new Set([waiting, onSettled]))
   }
 
   remove(id: string, onSettled: OnSettled): void {
     const waiting = this.#byTask.get(id)
     if (waiting === onSettled) this.#byTask.delete(id)
-    if (!Array.isArray(waiting)) return
-    const others = waiting.filter((other) => other !== onSettled)
-    if (others.length > 0) this.#byTask.set(id, others)
-    else this.#byTask.delete(id)
+    if (!(waiting instanceof Set)) return
+    waiting.delete(onSettled)
+    if (waiting.size === 0) this.#byTask.delete(id)
   }
 
   settled(task: Task): void {
@@ -28,7 +27,7 @@ export class Waiters {
     const waiting = this.#byTask.get(task.id)
     if (waiting === undefined) return
     this.#byTask.delete(task.id)
-    if (!Array.isArray(waiting)) return waiting(task)
+    if (!(waiting instanceof Set)) return waiting(task)
     for (const onSettled of waiting) onSettled(task)
   }
 

@@ -28,7 +28,8 @@ export class MemoryTask implements Task {
   log: TaskLog | undefined
   row = -1
 
-  constructor(task: NewTask, createdAt: number) {
+  /** @param createdAt as the table stamps it, which is not before the task before it @param now by the clock */
+  constructor(task: NewTask, createdAt: number, now: number) {
     this.id = task.id
     this.worker = task.worker
     this.input = task.input
@@ -38,7 +39,7 @@ export class MemoryTask implements Task {
     this.restartOf = task.restartOf
     this.options = task.options
     this.createdAt = createdAt
-    const scheduled = task.runAt !== undefined && task.runAt > createdAt
+    const scheduled = task.runAt !== undefined && task.runAt > now
     this.status = scheduled ? 'scheduled' : 'queued'
     this.runAt = scheduled ? task.runAt : undefined
     this.idempotencyKey = task.idempotencyKey

@@ -53,12 +53,13 @@ export class MemoryStore implements Store {
     const seen = this.#replay(tasks)
     if (seen !== undefined) return seen
     this.#checkLimits(first.worker, tasks.length, limits)
-    const createdAt = this.#table.stamp(Date.now())
+    const now = Date.now()
+    const createdAt = this.#table.stamp(now)
     const queue = this.#queues.get(first.worker)
     const inserted: Inserted[] = []
     for (const task of tasks) {
       inserted.push({
-        task: this.#add(new MemoryTask(task, createdAt), queue, task.batchSize),
+        task: this.#add(new MemoryTask(task, createdAt, now), queue, task.batchSize),
         replayed: false,
       })
     }
@@ -90,9 +91,10 @@ export class MemoryStore implements Store {
     const [from, to] =
       action === 'pause' ? (['running', 'paused'] as const) : (['paused', 'running'] as const)
     if (task.status !== from) throw notAllowed(task, action)
+    const { attempt } = task
     await this.#ask(task, action)
-    // The attempt may have ended while its worker was asked.
-    if (task.status === from) this.#move(task, to)
+    // The attempt may have ended while its worker was asked, and another have begun.
+    if (task.status === from && task.attempt === attempt) this.#move(task, to)
     return task
   }
 
@@ -180,18 +182,29 @@ export class MemoryStore implements Store {
   #replay(tasks: readonly NewTask[]): Inserted[] | undefined {
     if (tasks[0]?.idempotencyKey === undefined) return undefined
     const seen = tasks.map((task) => this.#keys.get(keyOf(task)))
-    if (seen.every((first) => first === undefined)) return undefined
-    return seen.map((first, i) => {
+    const kept = seen.filter((first) => first !== undefined)
+    if (kept.length === 0) return undefined
+    for (const [i, first] of seen.entries()) {
       const again = tasks[i]
-      if (first === undefined || first.batchSize !== again?.batchSize) throw keyMismatch(again)
+      if (first === undefined) continue
+      if (first.batchSize !== again?.batchSize) throw keyMismatch(again)
       if (!isDeepStrictEqual(first.task.input, again?.input)) throw keyMismatch(again)
-      return { task: first.task, replayed: true }
-    })
+    }
+    if (kept.length < tasks.length) throw keyExpired(tasks, kept.length)
+    return kept.map(({ task }) => ({ task, replayed: true }))
   }
 
   #checkLimits(worker: string, adding: number, limits: InsertLimits): void {
     const queue = this.#queues.get(worker)
-    if (limits.onLimit === 'reject' && queue?.canStart(adding) === false) {
+    const isReject = limits.onLimit === 'reject'
+    const most = Math.min(limits.maxQueued, isReject ? (queue?.concurrency ?? adding) : adding)
+    if (adding > most) {
+      throw new ErrandError(
+        'batch-too-large',
+        `Worker ${worker} never takes a batch of ${adding}: ${isReject ? `with onLimit=reject, at most ${most} tasks can start at once` : `its queue holds at most ${most} tasks`}. Submit smaller ones.`,
+      )
+    }
+    if (isReject && queue?.canStart(adding) === false) {
       throw new ErrandError(
         'limit-reached',
         `Worker ${worker} has no free slot for ${adding === 1 ? 'this task' : `these ${adding} tasks`}: try again, or submit with onLimit=queue.`,
@@ -295,13 +308,15 @@ export class MemoryStore implements Store {
   }
 
   async #cancel(task: MemoryTask): Promise<Task> {
-    if (task.status === 'canceling') return task
     if (isTerminal(task.status)) throw notAllowed(task, 'cancel')
-    if (holdsSlot(task.status)) {
+    // It may settle, go back to its queue, or begin another attempt while its worker is asked.
+    while (holdsSlot(task.status)) {
+      if (task.status === 'canceling') return task
+      const { attempt } = task
       await this.#ask(task, 'cancel')
-      // It may have settled, or been sent back to its queue, while its worker was asked.
-      if (task.status === 'running' || task.status === 'paused') this.#move(task, 'canceling')
-      if (holdsSlot(task.status) || isTerminal(task.status)) return task
+      if (isTerminal(task.status)) return task
+      if (task.attempt !== attempt) continue
+      for (const step of route(task.status, 'canceling')) this.#move(task, step)
     }
     this.#settleUnstarted(task, {
       status: 'canceled',
@@ -379,8 +394,20 @@ function keyOf(task: { worker: string; idempotencyKey?: string | undefined }): s
 function keyMismatch(task: NewTask | undefined): ErrandError {
   return new ErrandError(
     'idempotency-mismatch',
-    `The idempotency key ${JSON.stringify(task?.idempotencyKey?.split('\0')[0])} was used for worker ${task?.worker} with another input: use a new key for a new task.`,
+    `The idempotency key ${shownKey(task)} was used for worker ${task?.worker} with another input: use a new key for a new task.`,
   )
+}
+
+function keyExpired(tasks: readonly NewTask[], kept: number): ErrandError {
+  const [first] = tasks
+  return new ErrandError(
+    'idempotency-expired',
+    `Of the ${tasks.length} tasks that were made for worker ${first?.worker} under the idempotency key ${shownKey(first)}, ${kept} are left, the others were deleted or their retention has passed: use a new key to submit all of them again.`,
+  )
+}
+
+function shownKey(task: NewTask | undefined): string {
+  return JSON.stringify(task?.idempotencyKey?.split('\0')[0])
 }
 
 function notAllowed(task: Task, action: Action): ErrandError {

@@ -19,6 +19,10 @@ export class WorkerQueue implements Consumer {
     this.#onRoom = onRoom
   }
 
+  get concurrency(): number {
+    return this.#concurrency
+  }
+
   get hasRoom(): boolean {
     return !this.#suspended && this.running < this.#concurrency
   }

@@ -16,7 +16,12 @@ export const CATALOGUE = {
   'action-not-allowed': { status: 409, title: 'The task is in no status for this action' },
   'action-refused': { status: 409, title: 'The worker does not take this action' },
   'worker-disabled': { status: 409, title: 'The worker is disabled' },
+  'idempotency-expired': {
+    status: 409,
+    title: "Some of the idempotency key's tasks are gone",
+  },
   'task-not-finished': { status: 409, title: 'The task has not finished' },
+  'batch-too-large': { status: 413, title: "The batch is larger than the worker's queue" },
   'body-too-large': { status: 413, title: 'The body is larger than the server accepts' },
   'unsupported-media-type': { status: 415, title: 'The content type is not one the server reads' },
   'idempotency-mismatch': { status: 422, title: 'The idempotency key was used with another input' },

@@ -62,7 +62,10 @@ export type Report =
 export interface Performer {
   /** Makes one attempt. Never rejects: whatever goes wrong is an outcome. */
   perform(task: Task): Promise<Outcome>
-  /** Tells the running attempt of an action; false where its worker does not take it. */
+  /**
+   * Tells the running attempt of an action. False where its worker does not take it; true where it does,
+   * and where the attempt ended before it answered.
+   */
   act(task: Task, action: Action): boolean | Promise<boolean>
 }
 
@@ -88,13 +91,15 @@ export interface PruneBounds {
  * consumer's concurrency, records what the attempt yields exactly once, and takes no edge that is not in
  * the lifecycle's table.
  *
- * Errors are those of the catalogue: `unknown-task`, `queue-full`, `limit-reached`, `idempotency-mismatch`,
- * `invalid-cursor`, `action-not-allowed`, `action-refused`, `task-not-finished`.
+ * Errors are those of the catalogue: `unknown-task`, `queue-full`, `batch-too-large`, `limit-reached`,
+ * `idempotency-mismatch`, `idempotency-expired`, `invalid-cursor`, `action-not-allowed`, `action-refused`,
+ * `task-not-finished`.
  */
 export interface Store {
   /**
    * Inserts all of the tasks or, on an error, none. All are of one worker. A key that its worker has seen
-   * with an equal input yields the first task again; with another input, `idempotency-mismatch`. Resolves
+   * with an equal input yields the first task again; with another input, `idempotency-mismatch`; where some
+   * of its tasks are gone and others not, `idempotency-expired`. Resolves
    * only once the tasks are as safe as the store makes them. No attempt begins before it has resolved.
    */
   insert(tasks: readonly NewTask[], limits: InsertLimits): Promise<readonly Inserted[]>
@@ -104,8 +109,9 @@ export interface Store {
   /** Begins to perform a worker's queued tasks. One consumer for each worker in a process. */
   consume(worker: string, concurrency: number, performer: Performer): Consumer
   /**
-   * Carries out an action. A running attempt is asked through {@link Performer.act}. Resolves with the task
-   * as it then is; a cancel of one that is canceling already changes nothing.
+   * Carries out an action. A running attempt is asked through {@link Performer.act}; what it answers is of
+   * no other attempt: a cancel asks the next one again. Resolves with the task as it then is; a cancel of
+   * one that is canceling already changes nothing.
    */
   act(id: string, action: Exclude<Action, 'restart'>): Promise<Task>
   /** Records what a running attempt says; ignored once the task has settled. */

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { TaskCanceled, TaskError, TaskTimedOut } from '../../src/task/worker.ts'
+import { until } from '../until.ts'
 import { KeptLog, startEngine, untilAborted, worker } from './fixture.ts'
 
 const WAIT = 5_000
@@ -237,6 +238,88 @@ t.test('a worker that has a signal of its own is asked', async (t) => {
   )
   t.same(asked, ['pause', 'resume', 'restart', 'pause', 'restart', 'cancel', 'pause', 'cancel'])
 })
+
+t.test('an answer that comes after its attempt is of no attempt after it', async (t) => {
+  const answers: PromiseWithResolvers<boolean>[] = []
+  const attempts: PromiseWithResolvers<void>[] = []
+  const engine = startEngine(t, [
+    worker(
+      'slow-to-answer',
+      async (_input, task) => {
+        const attempt = Promise.withResolvers<void>()
+        attempts.push(attempt)
+        await Promise.race([attempt.promise, untilAborted(task)])
+        throw new TaskError('again', 'again', { retryable: true })
+      },
+      {
+        retry: { retries: 5, delayMs: 1 },
+        signal: () => {
+          const answer = Promise.withResolvers<boolean>()
+          answers.push(answer)
+          return answer.promise
+        },
+      },
+    ),
+  ])
+  const { task } = await engine.submit('slow-to-answer', null)
+  await until('the first attempt', () => attempts.length === 1)
+  const pausing = engine.act(task.id, 'pause')
+  const canceling = engine.act(task.id, 'cancel')
+  attempts[0]?.resolve()
+  await until('the second attempt', () => attempts.length === 2)
+  for (const answer of answers.splice(0)) answer.resolve(true)
+  t.equal((await pausing).status, 'running')
+  await until('the cancel is asked of the second attempt', () => answers.length === 1)
+  answers[0]?.resolve(true)
+  await canceling
+  t.match(await engine.wait(task.id, WAIT), { status: 'canceled', attempt: 2 })
+})
+
+t.test('all who pause before the first checkpoint are answered', async (t) => {
+  let reach = () => {}
+  const engine = startEngine(t, [
+    worker('checking', async (_input, task) => {
+      await new Promise<void>((resolve) => {
+        reach = resolve
+      })
+      await task.checkpoint()
+    }),
+  ])
+  const { task } = await engine.submit('checking', null)
+  await engine.wait(task.id, 5)
+  const pausing = Promise.allSettled([1, 2, 3].map(() => engine.act(task.id, 'pause')))
+  reach()
+  t.match(await pausing, Array(3).fill({ status: 'fulfilled', value: { status: 'paused' } }))
+  await engine.act(task.id, 'resume')
+  t.match(await engine.wait(task.id, WAIT), { status: 'completed' })
+})
+
+t.test(
+  'who waits for a task that goes back to its queue at the stop is answered then',
+  async (t) => {
+    let fail = () => {}
+    const engine = startEngine(t, [
+      worker(
+        'again',
+        () =>
+          new Promise((_resolve, reject) => {
+            fail = () => reject(new TaskError('again', 'again', { retryable: true }))
+          }),
+        { retry: { retries: 1, delayMs: 1 } },
+      ),
+      worker('hang', (_input, task) => untilAborted(task)),
+    ])
+    const { task } = await engine.submit('again', null)
+    const { task: hung } = await engine.submit('hang', null)
+    await engine.wait(hung.id, 5)
+    const waiting = engine.wait(task.id, WAIT)
+    const stopping = engine.stop(WAIT)
+    fail()
+    t.match(await waiting, { status: 'queued', attempt: 1 })
+    await engine.act(hung.id, 'cancel')
+    await stopping
+  },
+)
 
 t.test('restart makes a new task that names the old one', async (t) => {
   const engine = startEngine(t, [

@@ -190,6 +190,11 @@ export function conformance(t: Test, makeStore: () => Promise<Store>): void {
       code: 'queue-full',
     })
     await store.insert([newTask({ worker: 'other' })], limits)
+    await t.rejects(
+      store.insert([newTask(), newTask(), newTask(), newTask()], limits),
+      { code: 'batch-too-large', retryAfter: undefined },
+      'what never fits is not told to come again',
+    )
   })
 
   t.test('on reject, what could not start at once is refused', async (t) => {
@@ -198,7 +203,7 @@ export function conformance(t: Test, makeStore: () => Promise<Store>): void {
     store.consume('w', 2, performer)
     const limits: InsertLimits = { maxQueued: 100, onLimit: 'reject' }
     await t.rejects(store.insert([newTask(), newTask(), newTask()], limits), {
-      code: 'limit-reached',
+      code: 'batch-too-large',
     })
     await store.insert([newTask({ id: 'r1' }), newTask({ id: 'r2' })], limits)
     await t.rejects(store.insert([newTask()], limits), { code: 'limit-reached', retryAfter: 1 })
@@ -221,11 +226,67 @@ export function conformance(t: Test, makeStore: () => Promise<Store>): void {
     const other = await insert(store, newTask({ ...key, worker: 'v' }))
     t.equal(other.replayed, false)
     await t.rejects(
-      store.insert([newTask(key), newTask({ idempotencyKey: 'new' })], LIMITS),
+      store.insert(
+        [newTask({ ...key, batchSize: 2 }), newTask({ idempotencyKey: 'new', batchSize: 2 })],
+        LIMITS,
+      ),
       { code: 'idempotency-mismatch' },
       'a batch of which only a part was seen',
     )
     t.equal((await store.counts('w')).queued, 1)
+  })
+
+  t.test(
+    'a key of a batch whose tasks are partly gone says so, and keeps what is left',
+    async (t) => {
+      const store = await open(t)
+      const performer = new ManualPerformer()
+      store.consume('w', 2, performer)
+      const batch = (inputs: number[]) =>
+        inputs.map((input, i) =>
+          newTask({ input, idempotencyKey: `k\0${i}`, batchSize: inputs.length }),
+        )
+      const [first] = await store.insert(batch([1, 2]), LIMITS)
+      const id = first?.task.id ?? ''
+      await performer.next()
+      performer.end(id)
+      await statusOf(store, id, 'completed')
+      await store.remove(id)
+      await t.rejects(store.insert(batch([1, 2]), LIMITS), { code: 'idempotency-expired' })
+      await t.rejects(store.insert(batch([1, 3]), LIMITS), { code: 'idempotency-mismatch' })
+      const [last] = performer.running
+      performer.end(last ?? '')
+      await statusOf(store, last ?? '', 'completed')
+      await store.remove(last ?? '')
+      t.match(await store.insert(batch([1, 2]), LIMITS), [{ replayed: false }, { replayed: false }])
+    },
+  )
+
+  t.test('an action that an attempt took is of no attempt after it', async (t) => {
+    const store = await open(t)
+    const performer = new ManualPerformer()
+    const asked: PromiseWithResolvers<boolean>[] = []
+    store.consume('w', 1, {
+      perform: (task) => performer.perform(task),
+      act() {
+        const answer = Promise.withResolvers<boolean>()
+        asked.push(answer)
+        return answer.promise
+      },
+    })
+    const { task } = await insert(store, newTask())
+    await performer.next()
+    const pausing = store.act(task.id, 'pause')
+    const canceling = store.act(task.id, 'cancel')
+    performer.end(task.id, { status: 'failed', error: failure, retryInMs: 0 })
+    await performer.next()
+    for (const answer of asked.splice(0)) answer.resolve(true)
+    t.equal((await pausing).status, 'running', 'the next attempt was not asked to pause')
+    t.equal(asked.length, 1, 'a cancel is of the task, and so of its next attempt')
+    asked[0]?.resolve(true)
+    t.equal((await canceling).status, 'canceling')
+    performer.end(task.id, { status: 'canceled', error: failure })
+    await statusOf(store, task.id, 'canceled')
   })
 
   t.test('a scheduled task is queued at its time', async (t) => {
