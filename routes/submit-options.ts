@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { Static } from 'typebox'
-import type { SubmitOptions } from '../src/engine/engine.ts'
 import { toPointer } from '../src/engine/faults.ts'
+import type { SubmitOptions } from '../src/engine/submission.ts'
 import { parseDuration } from '../src/task/duration.ts'
 import { ErrandError } from '../src/task/errors.ts'
 import type { RetryPolicy } from '../src/task/task.ts'

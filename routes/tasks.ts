@@ -164,7 +164,7 @@ function actionRoute(app: FastifyInstance, engine: Engine, action: Action): void
     async (request, reply) => {
       const waitMs = parseWait(request)
       const acted = await engine.act(request.params.id, action)
-      const task = waitMs === undefined ? acted : await hold(engine, acted, waitMs, reply)
+      const task = waitMs === undefined ? acted : await hold(engine, acted, waitMs, request, reply)
       if (isTerminal(task.status)) return reply.send(toSettled(task))
       locate(reply, task.id)
       return reply.code(202).send(toSummary(task))
@@ -177,7 +177,7 @@ async function readHeld(engine: Engine, request: FastifyRequest<Id>, reply: Fast
   const waitMs = parseWait(request)
   const task = await engine.get(request.params.id)
   if (waitMs === undefined) return { task, isLate: false }
-  const held = await hold(engine, task, waitMs, reply)
+  const held = await hold(engine, task, waitMs, request, reply)
   const isLate = !isTerminal(held.status)
   if (isLate) locate(reply, held.id)
   return { task: held, isLate }

@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Engine } from '../src/engine/engine.ts'
 import { ErrandError } from '../src/task/errors.ts'
 import type { Task } from '../src/task/task.ts'
+import { clientGone } from './client-gone.ts'
 
 const MAX_WAIT_S = 60
 const SECONDS = /^\d{1,6}(\.\d{1,3})?$/
@@ -31,14 +32,20 @@ export function parseWait(request: FastifyRequest): number | undefined {
 }
 
 /** Holds the answer until the task settles, and resolves with it as it then stands. */
-export function hold(
+export async function hold(
   engine: Engine,
   task: Task,
   waitMs: number,
+  request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<Task> {
+  applied(reply, waitMs)
+  return waitMs === 0 ? task : engine.wait(task.id, waitMs, clientGone(request))
+}
+
+/** Says that the answer was held (RFC 7240, section 3). */
+export function applied(reply: FastifyReply, waitMs: number): void {
   reply.header('preference-applied', `wait=${waitMs / 1_000}`)
-  return waitMs === 0 ? Promise.resolve(task) : engine.wait(task.id, waitMs)
 }
 
 /** Where the task can be asked for again, as `Location`. */

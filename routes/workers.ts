@@ -2,10 +2,11 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
 import type { Engine, WorkerState } from '../src/engine/engine.ts'
 import type { RegisteredWorker } from '../src/engine/registry.ts'
+import type { SubmitOptions } from '../src/engine/submission.ts'
 import { ErrandError } from '../src/task/errors.ts'
 import { isTerminal } from '../src/task/lifecycle.ts'
-import type { Inserted } from '../src/task/store.ts'
 import type { Task } from '../src/task/task.ts'
+import { clientGone } from './client-gone.ts'
 import { checkedByEngine } from './compilers.ts'
 import { responses } from './openapi.ts'
 import {
@@ -18,7 +19,7 @@ import {
 } from './schemas.ts'
 import { optionsFromBody, optionsFromRequest } from './submit-options.ts'
 import { toSettled, toSummary } from './task-json.ts'
-import { hold, locate, parseWait } from './wait.ts'
+import { applied, locate, parseWait } from './wait.ts'
 
 const MAX_BATCH = 1_000
 
@@ -119,10 +120,9 @@ function submitRoutes(app: FastifyInstance, engine: Engine, worker: RegisteredWo
         response: responses({ 200: Type.Ref('SettledTask#'), 202: Type.Ref('TaskSummary#') }),
       },
     },
-    async (request, reply) => {
-      const waitMs = parseWait(request)
-      const inserted = await engine.submit(name, request.body, optionsFromRequest(request))
-      return answer(engine, inserted, waitMs, reply)
+    (request, reply) => {
+      const options = optionsFromRequest(request)
+      return submit(engine, { worker: name, input: request.body, options }, request, reply)
     },
   )
   app.post(
@@ -173,14 +173,10 @@ function submitAnyRoute(app: FastifyInstance, engine: Engine): void {
   app.post<{ Params: Static<typeof NameParams> }>(
     '/workers/:name',
     { schema: { hide: true, params: NameParams, querystring: SubmitQuery } },
-    async (request, reply) => {
-      const waitMs = parseWait(request)
-      const inserted = await engine.submit(
-        request.params.name,
-        request.body,
-        optionsFromRequest(request),
-      )
-      return answer(engine, inserted, waitMs, reply)
+    (request, reply) => {
+      const options = optionsFromRequest(request)
+      const { name } = request.params
+      return submit(engine, { worker: name, input: request.body, options }, request, reply)
     },
   )
   app.post<{ Params: Static<typeof NameParams> }>(
@@ -203,23 +199,26 @@ function submitAnyRoute(app: FastifyInstance, engine: Engine): void {
     },
     async (request, reply) => {
       const { worker, input } = request.body
-      const waitMs = parseWait(request)
-      const inserted = await engine.submit(worker, input, optionsFromBody(request, request.body))
-      return answer(engine, inserted, waitMs, reply)
+      const options = optionsFromBody(request, request.body)
+      return submit(engine, { worker, input, options }, request, reply)
     },
   )
 }
 
-/** The answer to a submit, at once or held as long as the client asks. */
-function answer(
+/** Submits, and answers at once or as late as the client asks. */
+async function submit(
   engine: Engine,
-  { task, replayed }: Inserted,
-  waitMs: number | undefined,
+  { worker, input, options }: { worker: string; input: unknown; options: SubmitOptions },
+  request: FastifyRequest,
   reply: FastifyReply,
-): object | Promise<object> {
+): Promise<object> {
+  const waitMs = parseWait(request)
+  const { task, replayed } = await (waitMs === undefined || waitMs === 0
+    ? engine.submit(worker, input, options)
+    : engine.submitAndWait(worker, input, options, waitMs, clientGone(request)))
+  if (waitMs !== undefined) applied(reply, waitMs)
   if (replayed) reply.header('idempotent-replayed', 'true')
-  if (waitMs === undefined) return render(task, reply)
-  return hold(engine, task, waitMs, reply).then((held) => render(held, reply))
+  return render(task, reply)
 }
 
 /** 200 with the output or the error of a task that has settled, 202 and where to ask for one that has not. */

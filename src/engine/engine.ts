@@ -1,17 +1,16 @@
 import { ErrandError, unknownTask } from '../task/errors.ts'
-import { newId } from '../task/id.ts'
 import { type Action, holdsSlot, isTerminal } from '../task/lifecycle.ts'
 import type { Consumer, Inserted, StatusCounts, Store, TaskPage, TaskQuery } from '../task/store.ts'
-import type { LogEntry, NewTask, Task, TaskOptions } from '../task/task.ts'
-import { PRIORITIES } from '../task/task.ts'
+import type { LogEntry, NewTask, Task } from '../task/task.ts'
 import { EventLog } from './events.ts'
 import { Executor } from './executor.ts'
 import { toFailure } from './failure.ts'
 import type { Logger } from './logger.ts'
 import { Pruner, type Retention } from './pruner.ts'
 import type { RegisteredWorker, Registry } from './registry.ts'
+import { newBatch, newRepeat, newTask, type SubmitOptions } from './submission.ts'
 import { Threads } from './threads.ts'
-import { Waiters } from './waiters.ts'
+import { type GiveUpSignal, Waiters } from './waiters.ts'
 
 /** How long aborted attempts may take to let go when the engine stops, in milliseconds. */
 const LET_GO_MS = 2_000
@@ -27,21 +26,6 @@ export interface EngineOptions {
   maxOutput: number
   /** The folder that workers keep file access within, absolute. */
   filesRoot: string
-}
-
-/** What may be asked for with any task. */
-export interface SubmitOptions extends TaskOptions {
-  /** 0 to 9; 9 is taken from the queue first. */
-  priority?: number
-  tags?: readonly string[]
-  /** The earliest start, in epoch milliseconds. */
-  runAt?: number
-  /** Of a worker's tasks, only the first with a key is made; later ones yield it again. */
-  idempotencyKey?: string
-  /** `reject`: refuse what cannot start at once. */
-  onLimit?: 'queue' | 'reject'
-  /** The task that starts this one. */
-  parent?: string
 }
 
 /** A worker as it stands. */
@@ -112,6 +96,11 @@ export class Engine {
     return this.#executor.running.length
   }
 
+  /** How many tasks somebody waits for. */
+  get awaited(): number {
+    return this.#waiters.size
+  }
+
   get isStopping(): boolean {
     return this.#stopping
   }
@@ -132,10 +121,28 @@ export class Engine {
    * `idempotency-mismatch`
    */
   async submit(worker: string, input: unknown, options: SubmitOptions = {}): Promise<Inserted> {
-    const inserted = await this.#insert(worker, [this.#newTask(worker, input, options)], options)
-    const [first] = inserted
-    if (first === undefined) throw new Error('the store returned no task for the one inserted')
-    return first
+    const task = newTask(this.#registry, worker, input, options)
+    return only(await this.#insert(worker, [task], options))
+  }
+
+  /** Submits one task and waits for it, as {@link Engine.submit} and then {@link Engine.wait} do. */
+  async submitAndWait(
+    worker: string,
+    input: unknown,
+    options: SubmitOptions,
+    timeoutMs: number,
+    signal?: GiveUpSignal,
+  ): Promise<Inserted> {
+    const task = newTask(this.#registry, worker, input, options)
+    // Before the task is inserted: it may have settled when this is told that it was.
+    const waiter = this.#waiters.add(task.id, timeoutMs, signal)
+    try {
+      const { task: first, replayed } = only(await this.#insert(worker, [task], options))
+      if (replayed) return { task: await this.wait(first.id, timeoutMs, signal), replayed }
+      return { task: (await waiter.settled) ?? (await this.get(first.id)), replayed }
+    } finally {
+      this.#waiters.remove(waiter)
+    }
   }
 
   /** Submits a task for each input: all, or none where one is refused. An idempotency key covers the list. */
@@ -144,17 +151,7 @@ export class Engine {
     inputs: readonly unknown[],
     options: SubmitOptions = {},
   ): Promise<readonly Inserted[]> {
-    const tasks: NewTask[] = []
-    for (const [i, input] of inputs.entries()) {
-      try {
-        const task = this.#newTask(worker, input, options)
-        task.idempotencyKey = keyWithin(options.idempotencyKey, i)
-        task.batchSize = inputs.length
-        tasks.push(task)
-      } catch (error) {
-        throw error instanceof ErrandError ? atIndex(error, i) : error
-      }
-    }
+    const tasks = newBatch(this.#registry, worker, inputs, options)
     return this.#insert(worker, tasks, options)
   }
 
@@ -172,23 +169,15 @@ export class Engine {
    * Resolves with the task once it has settled, or as it stands after `timeoutMs`, when the signal aborts,
    * or when the engine stops and will not run it.
    */
-  async wait(id: string, timeoutMs: number, signal?: AbortSignal): Promise<Task> {
-    const { promise, resolve } = Promise.withResolvers<Task | undefined>()
-    const giveUp = () => resolve(undefined)
-    let timer: NodeJS.Timeout | undefined
+  async wait(id: string, timeoutMs: number, signal?: GiveUpSignal): Promise<Task> {
     // Before the task is read: it may settle in between.
-    this.#waiters.add(id, resolve)
+    const waiter = this.#waiters.add(id, timeoutMs, signal)
     try {
-      const task = await this.#store.get(id)
-      if (task === undefined) throw unknownTask(id)
-      if (isTerminal(task.status) || this.#willNotRun(task) || signal?.aborted === true) return task
-      timer = setTimeout(giveUp, timeoutMs)
-      signal?.addEventListener('abort', giveUp)
-      return (await promise) ?? (await this.get(id))
+      const task = await this.get(id)
+      if (isTerminal(task.status) || this.#willNotRun(task)) return task
+      return (await waiter.settled) ?? (await this.get(id))
     } finally {
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', giveUp)
-      this.#waiters.remove(id, resolve)
+      this.#waiters.remove(waiter)
     }
   }
 
@@ -251,22 +240,6 @@ export class Engine {
     return this.worker(name)
   }
 
-  #newTask(worker: string, input: unknown, options: SubmitOptions): NewTask {
-    return {
-      id: newId(),
-      worker,
-      input: this.#registry.parseInput(worker, input),
-      priority: options.priority ?? PRIORITIES.normal,
-      tags: options.tags === undefined || options.tags.length === 0 ? undefined : options.tags,
-      parent: options.parent,
-      restartOf: undefined,
-      options: toTaskOptions(options),
-      runAt: options.runAt,
-      idempotencyKey: options.idempotencyKey,
-      batchSize: undefined,
-    }
-  }
-
   #insert(
     worker: string,
     tasks: readonly NewTask[],
@@ -288,16 +261,8 @@ export class Engine {
 
   async #restart(task: Task): Promise<Task> {
     if (isTerminal(task.status)) {
-      const { deadline: _passed, ...options } = task.options ?? {}
-      const repeated: SubmitOptions = {
-        ...options,
-        priority: task.priority,
-        ...(task.tags !== undefined && { tags: task.tags }),
-        ...(task.parent !== undefined && { parent: task.parent }),
-      }
-      const again = { ...this.#newTask(task.worker, task.input, repeated), restartOf: task.id }
-      const [inserted] = await this.#insert(task.worker, [again], repeated)
-      return inserted?.task ?? task
+      const { again, options } = newRepeat(this.#registry, task)
+      return only(await this.#insert(task.worker, [again], options)).task
     }
     const performer = this.#executor.performer(this.#registry.get(task.worker))
     if (!this.#executor.isRunning(task.id)) {
@@ -378,27 +343,10 @@ export class Engine {
   }
 }
 
-function toTaskOptions({ timeout, deadline, retry }: TaskOptions): TaskOptions | undefined {
-  if (timeout === undefined && deadline === undefined && retry === undefined) return undefined
-  return {
-    ...(timeout !== undefined && { timeout }),
-    ...(deadline !== undefined && { deadline }),
-    ...(retry !== undefined && { retry }),
-  }
-}
-
-/** Within a batch each task has a key of its place; no key that a client can send has the separator in it. */
-function keyWithin(key: string | undefined, index: number): string | undefined {
-  return key === undefined ? undefined : `${key}\0${index}`
-}
-
-function atIndex(error: ErrandError, index: number): ErrandError {
-  const faults = error.faults?.map(({ path, message }) => ({ path: `/${index}${path}`, message }))
-  return new ErrandError(
-    error.code,
-    `Input ${index} of the batch: ${error.message}`,
-    faults && { faults },
-  )
+function only(inserted: readonly Inserted[]): Inserted {
+  const [first] = inserted
+  if (first === undefined) throw new Error('the store returned no task for the one inserted')
+  return first
 }
 
 function stopping(): ErrandError {

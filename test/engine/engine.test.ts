@@ -277,12 +277,16 @@ t.test('an answer that comes after its attempt is of no attempt after it', async
 
 t.test('all who pause before the first checkpoint are answered', async (t) => {
   let reach = () => {}
+  let isDone = false
   const engine = startEngine(t, [
     worker('checking', async (_input, task) => {
       await new Promise<void>((resolve) => {
         reach = resolve
       })
-      await task.checkpoint()
+      while (!isDone) {
+        await task.checkpoint()
+        await new Promise((resolve) => setImmediate(resolve))
+      }
     }),
   ])
   const { task } = await engine.submit('checking', null)
@@ -290,6 +294,7 @@ t.test('all who pause before the first checkpoint are answered', async (t) => {
   const pausing = Promise.allSettled([1, 2, 3].map(() => engine.act(task.id, 'pause')))
   reach()
   t.match(await pausing, Array(3).fill({ status: 'fulfilled', value: { status: 'paused' } }))
+  isDone = true
   await engine.act(task.id, 'resume')
   t.match(await engine.wait(task.id, WAIT), { status: 'completed' })
 })

@@ -1,3 +1,4 @@
+import { type AddressInfo, connect } from 'node:net'
 import fastify, { type FastifyInstance } from 'fastify'
 import t from 'tap'
 import { errand } from '../../src/app.ts'
@@ -144,6 +145,51 @@ t.test('who waits for a task that is canceled is answered', async (t) => {
   const response = await held
   t.equal(response.statusCode, 200)
   t.match(response.json(), { status: 'canceled', error: { code: 'canceled' } })
+})
+
+t.test('a client that hangs up is not waited on, and its task goes on', async (t) => {
+  const gate = new Gate()
+  const app = await makeApp(t, { gates: [gate] })
+  const url = await app.listen({ port: 0, host: '127.0.0.1' })
+  const { id } = await submit(app, 'gate', { label: 'old' })
+  const gone = new AbortController()
+  const { signal } = gone
+  const init = { headers: { 'content-type': 'application/json' }, signal }
+  const held = [
+    fetch(`${url}/tasks/${id}?wait=60`, { signal }),
+    fetch(`${url}/workers/gate?wait=60`, { ...init, method: 'POST', body: '{"label":"new"}' }),
+  ]
+  await until(() => app.errand.awaited === 2)
+  gone.abort()
+  t.match(await Promise.allSettled(held), [{ status: 'rejected' }, { status: 'rejected' }])
+  await until(() => app.errand.awaited === 0)
+  gate.release('old')
+  gate.release('new')
+  const [newest] = (await app.inject('/tasks')).json<{ tasks: TaskJson[] }>().tasks
+  t.match(await app.errand.wait(String(newest?.id), 5_000), { status: 'completed' })
+})
+
+t.test('one connection may hold many answers without a warning', async (t) => {
+  const gate = new Gate()
+  const app = await makeApp(t, { gates: [gate] })
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const { id } = await submit(app, 'gate')
+  const warned: Error[] = []
+  const onWarning = (warning: Error) => warned.push(warning)
+  process.on('warning', onWarning)
+  t.teardown(() => process.off('warning', onWarning))
+  const socket = connect((app.server.address() as AddressInfo).port, '127.0.0.1')
+  t.teardown(() => socket.destroy())
+  const request = `GET /tasks/${id}/status?wait=60 HTTP/1.1\r\nHost: localhost\r\n\r\n`
+  socket.write(request.repeat(20))
+  await until(() => app.errand.awaited === 1)
+  gate.release()
+  let answered = ''
+  socket.on('data', (chunk) => {
+    answered += chunk
+  })
+  await until(() => answered.split('HTTP/1.1 200').length === 21)
+  t.same(warned, [])
 })
 
 t.test('who waits for a task that will not run is answered when the server stops', async (t) => {

@@ -89,8 +89,10 @@ t.test('a batch that does not fit the queue is refused whole', async (t) => {
       url: `/workers/gate/batch${query}`,
       payload: Array.from({ length: size }, () => ({})),
     })
-  isProblem(t, await post(4), 'queue-full')
-  isProblem(t, await post(2, '?onLimit=reject'), 'limit-reached')
+  t.notOk('retry-after' in (await post(4)).headers)
+  isProblem(t, await post(4), 'batch-too-large')
+  isProblem(t, await post(2, '?onLimit=reject'), 'batch-too-large')
   t.strictSame((await app.inject('/tasks')).json<TaskList>().tasks, [])
   t.equal((await post(3)).statusCode, 202)
+  isProblem(t, await post(2), 'queue-full')
 })
