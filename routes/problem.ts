@@ -102,10 +102,3 @@ export function sendClientError(error: Error & { code?: string }, socket: Socket
     `HTTP/1.1 ${line}\r\ncontent-type: ${PROBLEM}\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
   )
 }
-
-export function notFound(request: FastifyRequest): never {
-  throw new ErrandError(
-    'not-found',
-    `There is nothing at ${request.method} ${request.url.slice(0, 200)}: /docs lists what there is.`,
-  )
-}

@@ -8,8 +8,9 @@ import { taskyRoutes } from '../routes/compat/tasky.ts'
 import { useCompilers } from '../routes/compilers.ts'
 import { eventRoutes } from '../routes/events.ts'
 import { healthRoutes } from '../routes/health.ts'
+import { refuseUnknown } from '../routes/not-found.ts'
 import { describeApi } from '../routes/openapi.ts'
-import { notFound, sendClientError, sendProblem } from '../routes/problem.ts'
+import { sendClientError, sendProblem } from '../routes/problem.ts'
 import { SHARED } from '../routes/schemas.ts'
 import { taskRoutes } from '../routes/tasks.ts'
 import { workerRoutes } from '../routes/workers.ts'
@@ -131,18 +132,19 @@ interface ApiOptions {
 /** Every route, behind one error handler and one authentication hook. */
 async function api(app: FastifyInstance, { engine, registry, config }: ApiOptions): Promise<void> {
   const { apiKey } = config
+  const docs = `${app.prefix}/docs`
   useCompilers(app)
   acceptJsonOnly(app)
   app.setErrorHandler(sendProblem)
   authenticate(app, { apiKey, loopbackOnly: config.auth !== 'none' && isLoopback(config.host) })
-  app.setNotFoundHandler(notFound)
+  await refuseUnknown(app, docs)
   for (const schema of SHARED) app.addSchema(schema)
   await describeApi(app, version, apiKey !== undefined)
   workerRoutes(app, engine, registry.list())
   taskRoutes(app, engine)
   eventRoutes(app, engine)
   healthRoutes(app, engine, version)
-  await app.register(taskyRoutes, { prefix: '/tasky/v1', engine })
+  await app.register(taskyRoutes, { prefix: '/tasky/v1', engine, docs })
   app.get('/openapi.json', { schema: { hide: true } }, async (_request, reply) =>
     reply.type('application/json').send(JSON.stringify(app.swagger())),
   )

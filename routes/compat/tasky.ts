@@ -5,7 +5,8 @@ import type { Schema } from '../../src/engine/worker-definition.ts'
 import type { Json } from '../../src/task/json.ts'
 import type { Status } from '../../src/task/lifecycle.ts'
 import type { Task } from '../../src/task/task.ts'
-import { notFound, setErrorHeaders, toErrandError } from '../problem.ts'
+import { refuseUnknown } from '../not-found.ts'
+import { setErrorHeaders, toErrandError } from '../problem.ts'
 import { IdParams, NameParams } from '../schemas.ts'
 import { durationOf } from '../task-json.ts'
 
@@ -29,11 +30,11 @@ type Id = { Params: Static<typeof IdParams> }
 
 /**
  * The wire format of Go-Tasky, over the same engine and ids: each path with and without a trailing slash.
- * Register it under `/tasky/v1`.
+ * Register it under `/tasky/v1`; `docs` is the path of the documentation.
  */
 export async function taskyRoutes(
   app: FastifyInstance,
-  { engine }: { engine: Engine },
+  { engine, docs }: { engine: Engine; docs: string },
 ): Promise<void> {
   app.setErrorHandler((error: Error, request, reply) => {
     const known = toErrandError(error, request)
@@ -43,7 +44,7 @@ export async function taskyRoutes(
       .type('application/json')
       .send(JSON.stringify({ Error: known.message }))
   })
-  app.setNotFoundHandler(notFound)
+  await refuseUnknown(app, docs)
   for (const slash of ['', '/']) {
     workerRoutes(app, engine, slash)
     taskRoutes(app, engine, slash)

@@ -13,6 +13,7 @@ export const CATALOGUE = {
   'not-found': { status: 404, title: 'There is nothing at this address' },
   'unknown-worker': { status: 404, title: 'There is no worker of that name' },
   'unknown-task': { status: 404, title: 'There is no task with that id' },
+  'method-not-allowed': { status: 405, title: 'This address does not take the method' },
   'action-not-allowed': { status: 409, title: 'The task is in no status for this action' },
   'action-refused': { status: 409, title: 'The worker does not take this action' },
   'worker-disabled': { status: 409, title: 'The worker is disabled' },

@@ -116,30 +116,6 @@ t.test('an empty body of type JSON is no body', async (t) => {
   isProblem(t, await app.inject(remove), 'unknown-task')
 })
 
-t.test('addresses of nothing, and methods that an address does not have', async (t) => {
-  const app = await makeApp(t, { workers: [echo] })
-  for (const [method, url] of [
-    ['GET', '/'],
-    ['GET', '/nothing'],
-    ['GET', '/worker'],
-    ['GET', '/workers/echo/'],
-    ['GET', '/Tasks'],
-    ['GET', '//tasks'],
-    ['GET', '/tasks/a/b/c'],
-    ['GET', '/workers/echo/batch'],
-    ['PUT', '/workers/echo'],
-    ['DELETE', '/workers/echo'],
-    ['PATCH', '/tasks/a'],
-    ['DELETE', '/tasks'],
-    ['POST', '/healthz'],
-    ['OPTIONS', '/tasks'],
-    ['TRACE', '/tasks'],
-  ] as const) {
-    t.comment(`${method} ${url}`)
-    isProblem(t, await app.inject({ method, url }), 'not-found')
-  }
-})
-
 t.test('a path that cannot be decoded, or is longer than any id', async (t) => {
   const app = await makeApp(t, { workers: [echo] })
   for (const url of [

@@ -195,13 +195,16 @@ t.test('a worker’s own signal says what it takes', async (t) => {
   t.match(await settled(app, id), { status: 'completed' })
 })
 
-t.test('an unknown action is nothing that there is', async (t) => {
+t.test('an unknown action is nothing that there is, and a known one is no page', async (t) => {
   const app = await makeApp(t, { workers: [echo] })
   const { id } = await submit(app, 'echo', { text: 'a' })
   for (const action of ['stop', 'Cancel', 'cancel/', ''])
     isProblem(t, await app.inject({ method: 'POST', url: `/tasks/${id}/${action}` }), 'not-found')
-  for (const action of ACTIONS)
-    isProblem(t, await app.inject(`/tasks/${id}/${action}`), 'not-found')
+  for (const action of ACTIONS) {
+    const response = await app.inject(`/tasks/${id}/${action}`)
+    isProblem(t, response, 'method-not-allowed')
+    t.equal(response.headers.allow, 'POST')
+  }
 })
 
 t.test('a bad wait is refused before anything is done', async (t) => {

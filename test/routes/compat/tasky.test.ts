@@ -144,6 +144,24 @@ t.test('an address that is not there has its Error too', async (t) => {
   }
 })
 
+t.test('a method that an address does not have gets an Error, and those it has', async (t) => {
+  const app = await makeApp(t, { workers: [echo] })
+  for (const slash of SLASHES) {
+    for (const [method, path, allow] of [
+      ['PUT', '/workers', 'GET, HEAD'],
+      ['GET', '/workers/echo', 'POST'],
+      ['OPTIONS', '/tasks', 'GET, HEAD'],
+      ['POST', '/tasks/a/status', 'GET, HEAD'],
+      ['GET', '/tasks/a/cancel', 'POST'],
+    ] as const) {
+      const response = await curl(app, method, `${path}${slash}`)
+      t.equal(response.statusCode, 405, `${method} ${path}${slash}`)
+      t.equal(response.headers.allow, allow)
+      t.strictSame(Object.keys(response.json()), ['Error'])
+    }
+  }
+})
+
 t.test('names are known in any case, and tasks are the same by either door', async (t) => {
   const app = await makeApp(t, { workers: [echo] })
   const submitted = await curl(app, 'POST', '/workers/Echo', '{"text":"a"}')
