@@ -122,6 +122,12 @@ function sendEvents(reply: FastifyReply, stream: Readable): FastifyReply {
 function sendNow(reply: FastifyReply, stream: Readable): FastifyReply {
   // Of answers that were asked for on one connection, only the first hears that it has closed.
   const { socket } = reply.request.raw
+  if (socket.destroyed) {
+    // It closed before the stream was there, and tells nobody again.
+    stream.destroy()
+    reply.raw.destroy()
+    return reply.hijack()
+  }
   const onGone = () => stream.destroy()
   socket.once('close', onGone)
   stream.once('close', () => socket.off('close', onGone))
