@@ -9,7 +9,7 @@ declare module 'fastify' {
   }
 }
 
-const LOOPBACK_HOST = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?$/i
+const LOOPBACK_HOST = /^(?:(?:[a-z\d-]+\.)*localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?$/i
 
 export interface AuthenticateOptions {
   /** Whoever has it may do everything; undefined: no key is needed. */
@@ -23,43 +23,57 @@ export interface AuthenticateOptions {
  * and is let through without a key only where its config says `public: true`.
  */
 export function authenticate(app: FastifyInstance, options: AuthenticateOptions): void {
-  const expected = options.apiKey === undefined ? undefined : digest(options.apiKey)
+  const { apiKey, loopbackOnly } = options
+  const expected = apiKey === undefined ? undefined : digest(apiKey)
   app.addHook('onRequest', (request, _reply, done) => {
-    done(refusal(request, expected, options.loopbackOnly))
+    done(
+      expected === undefined
+        ? refuseWithoutKey(request, loopbackOnly)
+        : refuseWithKey(request, expected),
+    )
   })
 }
 
-function refusal(
-  request: FastifyRequest,
-  expected: Buffer | undefined,
-  loopbackOnly: boolean,
-): ErrandError | undefined {
-  if (expected !== undefined) {
-    if (request.routeOptions.config.public === true || hasKey(request, expected)) return undefined
-    return new ErrandError(
-      'unauthorized',
-      'Send the key of this server as Authorization: Bearer KEY.',
-    )
-  }
-  const { headers } = request
-  if (isForeignPage(headers['sec-fetch-site']) && request.method !== 'GET') {
+function refuseWithoutKey(request: FastifyRequest, loopbackOnly: boolean): ErrandError | undefined {
+  const { host } = request.headers
+  // Of any client: a page that reads from a name which it rebound is marked by nothing else.
+  if (loopbackOnly && host !== undefined && !LOOPBACK_HOST.test(host)) {
     return new ErrandError(
       'cross-site',
-      'A page of another site may not act here: set ERRAND_API_KEY and send it.',
+      `Without a key this server answers to localhost only, not to ${JSON.stringify(host.slice(0, 100))}.`,
     )
   }
-  if (loopbackOnly && headers.host !== undefined && !LOOPBACK_HOST.test(headers.host)) {
-    return new ErrandError(
-      'cross-site',
-      `Without a key this server answers to localhost only, not to ${JSON.stringify(headers.host.slice(0, 100))}.`,
-    )
-  }
-  return undefined
+  return refuseForeignPage(request)
 }
 
-/** What browsers send with a request that a page of another origin made. */
-function isForeignPage(site: string | string[] | undefined): boolean {
-  return site === 'cross-site' || site === 'same-site'
+/** What a page of another origin may not do, where the browser itself is what is let in. */
+function refuseForeignPage(request: FastifyRequest): ErrandError | undefined {
+  // The browser keeps their answers from such a page.
+  if (request.method === 'GET' || request.method === 'HEAD' || !isForeignPage(request)) {
+    return undefined
+  }
+  return new ErrandError(
+    'cross-site',
+    'A page of another site may not act here, unless it sends the ERRAND_API_KEY of this server as Authorization: Bearer KEY.',
+  )
+}
+
+function isForeignPage({ headers }: FastifyRequest): boolean {
+  const site = headers['sec-fetch-site']
+  if (site !== undefined) return site !== 'same-origin' && site !== 'none'
+  // Old browsers send no more than the origin; so do all, to a host that is neither HTTPS nor loopback.
+  if (headers.origin === undefined) return false
+  // An origin may be `null`, which has no host and is nobody's own.
+  const host = URL.parse(headers.origin)?.host
+  return host === undefined || host !== headers.host?.toLowerCase()
+}
+
+function refuseWithKey(request: FastifyRequest, expected: Buffer): ErrandError | undefined {
+  if (request.routeOptions.config.public === true || hasKey(request, expected)) return undefined
+  return new ErrandError(
+    'unauthorized',
+    'Send the key of this server as Authorization: Bearer KEY.',
+  )
 }
 
 /** Digests are compared, so that the time it takes tells neither the key nor its length. */

@@ -120,11 +120,21 @@ t.test('with a key, hosts and sites are no matter', async (t) => {
 t.test('without a key, on loopback, only local names are answered', async (t) => {
   const app = await makeApp(t, { workers: [echo] })
   const get = (host: string, url = '/workers') => app.inject({ url, headers: { host } })
-  for (const host of ['localhost', 'LocalHost:8888', '127.0.0.1', '127.1.2.3:80', '[::1]:8888'])
+  for (const host of [
+    'localhost',
+    'LocalHost:8888',
+    'tasks.localhost:8888',
+    'a.b-c.localhost',
+    '127.0.0.1',
+    '127.1.2.3:80',
+    '[::1]:8888',
+  ])
     t.equal((await get(host)).statusCode, 200, host)
   for (const host of [
     'evil.example',
     'localhost.evil.example',
+    'evillocalhost',
+    '.localhost',
     'evil.example:8888',
     '127.0.0.1.evil.example',
     '127.0.0.1@evil.example',
@@ -166,8 +176,46 @@ t.test('without a key, a page of another origin may not act', async (t) => {
     t.equal((await send('GET', site)).statusCode, 200)
   }
   t.strictSame((await app.inject('/tasks')).json(), { tasks: [] })
+  isProblem(t, await send('POST', 'whatever comes'), 'cross-site')
   for (const site of ['same-origin', 'none'])
     t.equal((await send('POST', site)).statusCode, 202, site)
+})
+
+t.test('without a key, where a browser names the origin alone, that is what counts', async (t) => {
+  const app = await makeApp(t, { workers: [echo] })
+  const send = (method: HTTPMethods, headers: { [name: string]: string }) =>
+    app.inject({
+      method,
+      url: '/workers/echo',
+      headers: { 'content-type': 'application/json', ...headers },
+      ...(method === 'POST' && { payload: '{"text":"a"}' }),
+    })
+  for (const [host, origin] of [
+    ['localhost:8888', 'http://evil.example'],
+    ['localhost:8888', 'http://localhost'],
+    ['localhost:8888', 'http://localhost:3000'],
+    ['localhost:8888', 'http://127.0.0.1:8888'],
+    ['localhost', 'https://localhost.evil.example'],
+    ['localhost', 'null'],
+    ['localhost', 'file://'],
+    ['localhost', ''],
+    ['localhost', 'nonsense'],
+  ] as const) {
+    for (const method of ['POST', 'PATCH', 'DELETE', 'PUT', 'OPTIONS'] as const)
+      isProblem(t, await send(method, { host, origin }), 'cross-site')
+    t.equal((await send('GET', { host, origin })).statusCode, 200, `GET from ${origin}`)
+    t.equal((await send('HEAD', { host, origin })).statusCode, 200, `HEAD from ${origin}`)
+  }
+  t.strictSame((await app.inject('/tasks')).json(), { tasks: [] })
+  for (const [host, origin] of [
+    ['localhost:8888', 'http://localhost:8888'],
+    ['LocalHost', 'http://localhost'],
+    ['[::1]:8888', 'http://[::1]:8888'],
+  ] as const)
+    t.equal((await send('POST', { host, origin })).statusCode, 202, origin)
+  const marked = { host: 'localhost', origin: 'http://evil.example' }
+  t.equal((await send('POST', { ...marked, 'sec-fetch-site': 'same-origin' })).statusCode, 202)
+  t.equal((await send('POST', { host: 'localhost' })).statusCode, 202, 'curl names none')
 })
 
 t.test('mounted in another application, it guards its own routes and no other', async (t) => {
