@@ -69,17 +69,33 @@ function isForeignPage({ headers }: FastifyRequest): boolean {
 }
 
 function refuseWithKey(request: FastifyRequest, expected: Buffer): ErrandError | undefined {
-  if (request.routeOptions.config.public === true || hasKey(request, expected)) return undefined
+  if (request.routeOptions.config.public === true) return undefined
+  const { authorization = '' } = request.headers
+  if (isKey(bearerOf(authorization), expected)) return undefined
+  // A browser that has been told the key sends it with whatever request a page makes, of any site.
+  if (isKey(passwordOf(authorization), expected)) return refuseForeignPage(request)
   return new ErrandError(
     'unauthorized',
-    'Send the key of this server as Authorization: Bearer KEY.',
+    'Send the key of this server as Authorization: Bearer KEY; in a browser, give it as the password, with any user name.',
   )
 }
 
+function bearerOf(authorization: string): string | undefined {
+  return /^Bearer +(\S+) *$/i.exec(authorization)?.[1]
+}
+
+/** The password of HTTP Basic (RFC 7617), which is all that a browser can ask its user for. */
+function passwordOf(authorization: string): string | undefined {
+  const encoded = /^Basic +([a-z\d+/]+=*) *$/i.exec(authorization)?.[1]
+  if (encoded === undefined) return undefined
+  const pair = Buffer.from(encoded, 'base64').toString()
+  const colon = pair.indexOf(':')
+  return colon === -1 ? undefined : pair.slice(colon + 1)
+}
+
 /** Digests are compared, so that the time it takes tells neither the key nor its length. */
-function hasKey(request: FastifyRequest, expected: Buffer): boolean {
-  const match = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')
-  return timingSafeEqual(digest(match?.[1] ?? ''), expected) && match !== null
+function isKey(given: string | undefined, expected: Buffer): boolean {
+  return timingSafeEqual(digest(given ?? ''), expected) && given !== undefined
 }
 
 function digest(key: string): Buffer {

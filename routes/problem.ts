@@ -72,7 +72,21 @@ export function sendProblem(
 /** The headers that belong to an error, in whatever form its body is. */
 export function setErrorHeaders(error: ErrandError, reply: FastifyReply): void {
   if (error.retryAfter !== undefined) reply.header('retry-after', String(error.retryAfter))
-  if (error.code === 'unauthorized') reply.header('www-authenticate', 'Bearer realm="errand"')
+  if (error.code === 'unauthorized') reply.header('www-authenticate', challenges(reply.request))
+}
+
+/** The page of the documentation, in a `Referer`. */
+const DOCS = /^[^?]*\/docs\/?(?:\?|$)/
+
+/**
+ * A browser asks its user for the key where Basic is offered, so it is to one that opens a page. The page of
+ * the documentation is offered it as well: what is not below the path that was opened first is sent without
+ * the password, and with it only when asked.
+ */
+function challenges({ headers }: FastifyRequest): string | string[] {
+  const bearer = 'Bearer realm="errand"'
+  const isPage = headers.accept?.includes('text/html') === true
+  return isPage || DOCS.test(headers.referer ?? '') ? [bearer, 'Basic realm="errand"'] : bearer
 }
 
 /**

@@ -1,7 +1,7 @@
 import fastify from 'fastify'
-import type { Browser, Locator, Page } from 'playwright-core'
+import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
-import { createApp, errand } from '../src/index.ts'
+import { type AppOptions, createApp, errand } from '../src/index.ts'
 import { listen } from './app.ts'
 import { launchChromium } from './chromium.ts'
 
@@ -14,8 +14,9 @@ async function visit(
   browser: Browser,
   url: string,
   look: (page: Page) => Promise<void>,
+  options: BrowserContextOptions = {},
 ): Promise<void> {
-  const page = await browser.newPage({ viewport: { width: 1_280, height: 1_600 } })
+  const page = await browser.newPage({ viewport: { width: 1_280, height: 1_600 }, ...options })
   t.teardown(() => page.close())
   page.setDefaultTimeout(15_000)
   const faults: string[] = []
@@ -69,8 +70,8 @@ async function readInput(operation: Locator): Promise<unknown> {
   return JSON.parse(await operation.locator('textarea.body-param__text').inputValue())
 }
 
-async function serve(t: Test): Promise<string> {
-  const app = await createApp({ logLevel: 'silent', graceMs: 0 })
+async function serve(t: Test, options: AppOptions = {}): Promise<string> {
+  const app = await createApp({ logLevel: 'silent', graceMs: 0, ...options })
   t.teardown(() => app.close())
   return listen(app)
 }
@@ -117,6 +118,19 @@ t.test('the documentation in a browser', async (t) => {
       t.equal(settled.status, '200')
       t.match(settled.body, { status: 'completed', output: { Interfaces: Array } })
     })
+  })
+
+  t.test('with a key as the password, it is opened and submits', async (t) => {
+    const apiKey = 'a-key-of-the-test'
+    const url = await serve(t, { apiKey })
+    const submit = async (page: Page) => {
+      const operation = await tryOut(page, 'submit-ifconfig')
+      await parameter(operation, 'wait').fill('5')
+      t.match(await execute(operation), { status: '200', body: { status: 'completed' } })
+    }
+    const httpCredentials = { username: 'anybody', password: apiKey }
+    for (const path of ['/docs', '/docs/'])
+      await visit(t, browser, `${url}${path}`, submit, { httpCredentials })
   })
 
   t.test('below a prefix, it speaks to what is below the prefix', async (t) => {

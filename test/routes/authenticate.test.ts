@@ -77,7 +77,14 @@ t.test('the key opens everything; nothing like it does', async (t) => {
   const app = await makeApp(t, { apiKey: KEY, workers: [echo] })
   const get = (authorization: string) =>
     app.inject({ url: '/workers', headers: { authorization, host: 'tasks.example.com' } })
-  for (const header of [`Bearer ${KEY}`, `bearer ${KEY}`, `Bearer  ${KEY} `])
+  for (const header of [
+    `Bearer ${KEY}`,
+    `bearer ${KEY}`,
+    `Bearer  ${KEY} `,
+    `Basic ${btoa(`:${KEY}`)}`,
+    `Basic ${btoa(`anybody:${KEY}`)}`,
+    `basic  ${btoa(`a b:${KEY}`)} `,
+  ])
     t.equal((await get(header)).statusCode, 200, header)
   for (const header of [
     '',
@@ -85,7 +92,17 @@ t.test('the key opens everything; nothing like it does', async (t) => {
     'Bearer ',
     KEY,
     `Basic ${KEY}`,
-    `Basic ${btoa(`:${KEY}`)}`,
+    'Basic',
+    'Basic Og==',
+    'Basic %',
+    `Basic ${btoa(KEY)}`,
+    `Basic ${btoa(`${KEY}:`)}`,
+    `Basic ${btoa(`${KEY}:${KEY}x`)}`,
+    `Basic ${btoa(`a:b:${KEY}`)}`,
+    `Basic ${btoa(`:${KEY.toLowerCase()}`)}`,
+    `Basic ${btoa(`:${KEY} `)}`,
+    `Basic x ${btoa(`:${KEY}`)}`,
+    `Bearer ${btoa(`:${KEY}`)}`,
     `Bearer ${KEY.toLowerCase()}`,
     `Bearer ${KEY.toUpperCase()}`,
     `Bearer ${KEY.slice(0, -1)}`,
@@ -104,6 +121,70 @@ t.test('the key opens everything; nothing like it does', async (t) => {
     'unauthorized',
   )
 })
+
+t.test('a colon in the key is no matter', async (t) => {
+  const app = await makeApp(t, { apiKey: 'a:key:with:colons' })
+  const authorization = `Basic ${btoa('anybody:a:key:with:colons')}`
+  t.equal((await app.inject({ url: '/workers', headers: { authorization } })).statusCode, 200)
+})
+
+t.test('a browser that opens a page is told that it may ask for a password', async (t) => {
+  const app = await makeApp(t, { apiKey: KEY })
+  const challenges = async (url: string, accept?: string, referer?: string) => {
+    const headers = { ...(accept && { accept }), ...(referer && { referer }) }
+    const response = await app.inject({ url, headers })
+    t.equal(response.statusCode, 401)
+    return response.headers['www-authenticate']
+  }
+  const bearer = 'Bearer realm="errand"'
+  for (const url of ['/docs', '/docs/', '/tasks', '/nothing', '/tasky/v1/tasks']) {
+    const page = await challenges(url, 'text/html,application/xhtml+xml;q=0.9,*/*;q=0.8')
+    t.strictSame(page, [bearer, 'Basic realm="errand"'], url)
+    for (const accept of [undefined, '*/*', 'application/json'])
+      t.equal(await challenges(url, accept), bearer, `${url} for ${accept}`)
+  }
+  for (const page of ['/docs', '/docs/', '/errands/docs', '/docs?a=b']) {
+    const asked = await challenges('/workers', 'application/json', `http://localhost${page}`)
+    t.strictSame(asked, [bearer, 'Basic realm="errand"'], page)
+  }
+  for (const page of ['/', '/mydocs', '/docs/x', '/app?at=/docs'])
+    t.equal(await challenges('/workers', '*/*', `http://localhost${page}`), bearer, page)
+})
+
+t.test(
+  'a browser sends the password for pages of other origins too, which may not act',
+  async (t) => {
+    const app = await makeApp(t, { apiKey: KEY, workers: [echo] })
+    const authorization = `Basic ${btoa(`me:${KEY}`)}`
+    const host = 'tasks.example.com'
+    const send = (method: 'GET' | 'POST' | 'DELETE', marks: { [name: string]: string }) =>
+      app.inject({
+        method,
+        url: '/workers/echo',
+        headers: { 'content-type': 'application/json', host, authorization, ...marks },
+        ...(method === 'POST' && { payload: '{"text":"a"}' }),
+      })
+    for (const marks of [
+      { 'sec-fetch-site': 'cross-site' },
+      { 'sec-fetch-site': 'same-site', origin: `https://${host}` },
+      { origin: 'https://evil.example' },
+      { origin: 'null' },
+    ] as { [name: string]: string }[]) {
+      isProblem(t, await send('POST', marks), 'cross-site')
+      isProblem(t, await send('DELETE', marks), 'cross-site')
+      t.equal((await send('GET', marks)).statusCode, 200)
+      const sent = await send('POST', { ...marks, authorization: `Bearer ${KEY}` })
+      t.equal(sent.statusCode, 202, 'the key itself is sent by nobody but who has it')
+      isProblem(t, await send('POST', { ...marks, authorization: 'Basic eDp5' }), 'unauthorized')
+    }
+    for (const marks of [
+      { 'sec-fetch-site': 'same-origin' },
+      { origin: `https://${host}` },
+      {},
+    ] as { [name: string]: string }[])
+      t.equal((await send('POST', marks)).statusCode, 202)
+  },
+)
 
 t.test('with a key, hosts and sites are no matter', async (t) => {
   const app = await makeApp(t, { apiKey: KEY, workers: [echo] })
