@@ -94,9 +94,15 @@ export class Transcript {
   ): string[] {
     const isOpen = ANY in shown
     const keys = new Set([...Object.keys(shown), ...(isOpen ? [] : Object.keys(actual))])
-    return [...keys]
+    const faults = [...keys]
       .filter((key) => key !== ANY && !IGNORED.has(key))
       .flatMap((key) => this.#compareMember(key, shown[key], actual[key], `${path}/${key}`))
+    const order = Object.keys(actual).filter((key) => key in shown)
+    const isInOrder = isDeepStrictEqual(
+      order,
+      Object.keys(shown).filter((key) => key in actual),
+    )
+    return isInOrder ? faults : [...faults, `${path}: the order is ${order.join(', ')}`]
   }
 
   #compareMember(key: string, shown: unknown, actual: unknown, path: string): string[] {
