@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { type Static, Type } from 'typebox'
 import type { Engine } from '../src/engine/engine.ts'
+import { clientGone } from './client-gone.ts'
 import { followLog, streamAll, streamTask } from './event-stream.ts'
 import { responses, streams } from './openapi.ts'
 import { IdParams, NoQuery } from './schemas.ts'
@@ -120,17 +121,16 @@ function sendEvents(reply: FastifyReply, stream: Readable): FastifyReply {
 
 /** Sends the head at once: the first line may be long in coming, and the reader must know that it is heard. */
 function sendNow(reply: FastifyReply, stream: Readable): FastifyReply {
-  // Of answers that were asked for on one connection, only the first hears that it has closed.
-  const { socket } = reply.request.raw
-  if (socket.destroyed) {
+  const gone = clientGone(reply.request)
+  if (gone.aborted) {
     // It closed before the stream was there, and tells nobody again.
     stream.destroy()
     reply.raw.destroy()
     return reply.hijack()
   }
   const onGone = () => stream.destroy()
-  socket.once('close', onGone)
-  stream.once('close', () => socket.off('close', onGone))
+  gone.addEventListener('abort', onGone)
+  stream.once('close', () => gone.removeEventListener('abort', onGone))
   reply.send(stream)
   reply.raw.flushHeaders()
   return reply

@@ -1,5 +1,4 @@
 import type { AddressInfo } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify'
 import type { Test } from 'tap'
 import { Type } from 'typebox'
@@ -198,18 +197,6 @@ export function isProblem(t: Test, response: LightMyRequestResponse, code: Error
   const problem = response.json<ProblemJson>()
   t.match(problem, { type: `urn:errand:${code}`, title, status, code, detail: String })
   return problem
-}
-
-/** Resolves once the condition holds; rejects where it does not in time. */
-export async function until(
-  condition: () => boolean | Promise<boolean>,
-  withinMs = 5_000,
-): Promise<void> {
-  const end = Date.now() + withinMs
-  while (!(await condition())) {
-    if (Date.now() > end) throw new Error(`not within ${withinMs} ms: ${condition}`)
-    await sleep(2)
-  }
 }
 
 function aborted(signal: AbortSignal): Promise<never> {

@@ -160,7 +160,7 @@ export class ServerProcess {
         throw new Error(`ended without printing ${pattern}:\n${this.#child.output}`)
       return undefined
     }
-    return until(`the server prints ${pattern}`, ask, withinMs)
+    return until(ask, withinMs)
   }
 
   signal(signal: NodeJS.Signals): void {

@@ -71,7 +71,7 @@ async function running(server: ServerProcess, worker: string, input: object = {}
   const id = String(body.id)
   const isRunning = async () =>
     (await server.request(`/tasks/${id}/status`)).body.status === 'running'
-  await until(`${worker} runs`, isRunning)
+  await until(isRunning)
   return id
 }
 
@@ -80,7 +80,7 @@ async function awaited(server: ServerProcess, worker: string, input: object = {}
   const answer = server.submit(worker, input, '?wait=60')
   // Looked at once the server has ended, which it may do without answering.
   answer.catch(() => {})
-  await until(`${worker} runs`, async () => {
+  await until(async () => {
     const { body } = await server.request(`/tasks?status=running&worker=${worker}`)
     return Array.isArray(body.tasks) && body.tasks.length === 1
   })
@@ -146,7 +146,7 @@ t.test('during the grace no submit is taken', async (t) => {
   const id = await running(server, 'until-told', { go: at('go') })
   server.signal('SIGTERM')
   await server.printed(/"stopping"/)
-  const refused = await until('a submit is refused', async () => {
+  const refused = await until(async () => {
     const answer = await server.submit('ifconfig')
     return answer.status === 503 && answer
   })
@@ -170,7 +170,7 @@ t.test('who waits for a task that will not run any more is answered at once', as
   })
   await running(server, 'until-told', { go: at('go') })
   const queued = server.submit('until-told', { go: at('go') }, '?wait=60')
-  await until('a task is queued', async () => {
+  await until(async () => {
     const { body } = await server.request('/tasks?status=queued')
     return Array.isArray(body.tasks) && body.tasks.length === 1
   })

@@ -262,14 +262,14 @@ t.test('an answer that comes after its attempt is of no attempt after it', async
     ),
   ])
   const { task } = await engine.submit('slow-to-answer', null)
-  await until('the first attempt', () => attempts.length === 1)
+  await until(() => attempts.length === 1)
   const pausing = engine.act(task.id, 'pause')
   const canceling = engine.act(task.id, 'cancel')
   attempts[0]?.resolve()
-  await until('the second attempt', () => attempts.length === 2)
+  await until(() => attempts.length === 2)
   for (const answer of answers.splice(0)) answer.resolve(true)
   t.equal((await pausing).status, 'running')
-  await until('the cancel is asked of the second attempt', () => answers.length === 1)
+  await until(() => answers.length === 1)
   answers[0]?.resolve(true)
   await canceling
   t.match(await engine.wait(task.id, WAIT), { status: 'canceled', attempt: 2 })

@@ -119,7 +119,7 @@ function countThreads(t: Test): { readonly alive: number; readonly started: numb
 /** Submits an endless loop and resolves once a thread is in it, with its id. */
 async function busy(app: FastifyInstance, options = {}): Promise<string> {
   const { task } = await app.errand.submit('busy', {}, options)
-  await until('it is busy', async () => (await app.errand.logs(task.id)).length === 1)
+  await until(async () => (await app.errand.logs(task.id)).length === 1)
   return task.id
 }
 
@@ -175,7 +175,7 @@ t.test('a busy loop blocks nobody, and is ended by a cancel', async (t) => {
   const began = performance.now()
   t.match(await cancel(app, id), { status: 'canceled', error: { code: 'canceled' } })
   t.ok(performance.now() - began < 3_000, 'soon')
-  await until('its thread has ended', () => threads.alive === 0)
+  await until(() => threads.alive === 0)
 })
 
 t.test('several busy loops are ended each by its own cancel', async (t) => {
@@ -232,20 +232,20 @@ t.test('checkpoints wait while it is paused, and go on when it is resumed', asyn
   const { app, at } = await start(t)
   const steps = () => (existsSync(at('steps')) ? readFileSync(at('steps')).length : 0)
   const id = await submit(app, 'steps', { to: at('steps') })
-  await until('it steps', () => steps() > 2)
-  await until('it is paused', async () => {
+  await until(() => steps() > 2)
+  await until(async () => {
     const paused = await app.errand.act(id, 'pause').catch(() => undefined)
     return paused?.status === 'paused'
   })
-  const standing = await until('it stands', async () => {
+  const standing = await until(async () => {
     const before = steps()
     await new Promise((resolve) => setTimeout(resolve, 300))
     return steps() === before && before
   })
   t.match(await app.errand.get(id), { status: 'paused' })
   await app.errand.act(id, 'resume')
-  await until('it steps on', () => steps() > standing)
-  await until('progress comes on', async () => {
+  await until(() => steps() > standing)
+  await until(async () => {
     return ((await app.errand.get(id)).progress?.done ?? 0) > standing
   })
   t.match(await cancel(app, id), {
@@ -263,8 +263,7 @@ t.test('a worker that calls no checkpoint cannot be paused', async (t) => {
 
 t.test('the reason of the abort is the one outside, by class and by code', async (t) => {
   const { app, at } = await start(t)
-  const waits = (id: string) =>
-    until('it listens', async () => (await app.errand.logs(id)).length === 1)
+  const waits = (id: string) => until(async () => (await app.errand.logs(id)).length === 1)
   const reason = (file: string) => JSON.parse(readFileSync(at(file), 'utf8'))
 
   const canceled = await submit(app, 'reason', { to: at('canceled') })

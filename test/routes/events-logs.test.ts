@@ -1,5 +1,6 @@
 import t from 'tap'
-import { Gate, isProblem, listen, makeApp, settled, submit, until } from '../app.ts'
+import { Gate, isProblem, listen, makeApp, settled, submit } from '../app.ts'
+import { until } from '../until.ts'
 
 const LEVELS = ['debug', 'info', 'warn', 'error'] as const
 

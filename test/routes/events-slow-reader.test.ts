@@ -3,7 +3,8 @@ import { connect, type Socket } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
-import { Gate, listen, makeApp, submit, until } from '../app.ts'
+import { Gate, listen, makeApp, submit } from '../app.ts'
+import { until } from '../until.ts'
 
 /** What is sent to a reader that does not read, in characters, before this gives up. */
 const ENOUGH = 32 * 1_048_576

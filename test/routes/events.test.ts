@@ -1,6 +1,7 @@
 import { mock } from 'node:test'
 import t from 'tap'
-import { echo, Gate, listen, makeApp, settled, submit, until } from '../app.ts'
+import { echo, Gate, listen, makeApp, settled, submit } from '../app.ts'
+import { until } from '../until.ts'
 import { SseReader } from './sse.ts'
 
 t.test('every change of every task is sent as it happens', async (t) => {

@@ -1,7 +1,8 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
-import { echo, listen, makeApp, type TaskJson, until } from '../app.ts'
+import { echo, listen, makeApp, type TaskJson } from '../app.ts'
+import { until } from '../until.ts'
 
 const CRLF = '\r\n'
 

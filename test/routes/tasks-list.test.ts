@@ -1,16 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
-import {
-  echo,
-  failing,
-  Gate,
-  isProblem,
-  makeApp,
-  settled,
-  submit,
-  type TaskJson,
-  until,
-} from '../app.ts'
+import { echo, failing, Gate, isProblem, makeApp, settled, submit, type TaskJson } from '../app.ts'
+import { until } from '../until.ts'
 
 interface Page {
   tasks: TaskJson[]

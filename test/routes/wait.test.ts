@@ -2,7 +2,8 @@ import { type AddressInfo, connect } from 'node:net'
 import fastify, { type FastifyInstance } from 'fastify'
 import t from 'tap'
 import { errand } from '../../src/app.ts'
-import { echo, Gate, isProblem, makeApp, submit, type TaskJson, until } from '../app.ts'
+import { echo, Gate, isProblem, makeApp, submit, type TaskJson } from '../app.ts'
+import { until } from '../until.ts'
 
 /** Each way to ask for a wait of so many seconds. */
 const WAYS = [

@@ -2,7 +2,8 @@ import t from 'tap'
 import { Type } from 'typebox'
 import { STATUSES } from '../../src/task/lifecycle.ts'
 import { defineWorker } from '../../src/task/worker.ts'
-import { echo, failing, Gate, isProblem, makeApp, submit, until } from '../app.ts'
+import { echo, failing, Gate, isProblem, makeApp, submit } from '../app.ts'
+import { until } from '../until.ts'
 
 interface WorkerJson {
   name: string

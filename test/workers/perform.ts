@@ -43,5 +43,5 @@ export async function perform(
 
 /** Resolves once a task has a status. */
 export async function inStatus(app: FastifyInstance, id: string, status: Status): Promise<void> {
-  await until(`${id} is ${status}`, async () => (await app.errand.get(id)).status === status)
+  await until(async () => (await app.errand.get(id)).status === status)
 }

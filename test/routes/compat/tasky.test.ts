@@ -1,6 +1,7 @@
 import type { FastifyInstance, HTTPMethods } from 'fastify'
 import t from 'tap'
-import { echo, failing, Gate, makeApp, settled, submit, type TaskJson, until } from '../../app.ts'
+import { echo, failing, Gate, makeApp, settled, submit, type TaskJson } from '../../app.ts'
+import { until } from '../../until.ts'
 
 const SLASHES = ['', '/'] as const
 
