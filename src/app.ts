@@ -19,6 +19,7 @@ import { Engine } from './engine/engine.ts'
 import { loadWorkers } from './engine/load-workers.ts'
 import { Registry } from './engine/registry.ts'
 import { MemoryStore } from './stores/memory.ts'
+import { EgressPolicy } from './task/egress.ts'
 import type { AnyWorker } from './task/worker.ts'
 import { version } from './version.ts'
 
@@ -65,6 +66,7 @@ export const errand: FastifyPluginAsync<AppOptions> = plugin(
       maxQueued: config.maxQueued,
       maxOutput: config.maxOutput,
       filesRoot: config.filesRoot,
+      egress: EgressPolicy.parse(config.egress),
     })
     app.decorate('errand', engine)
     app.addHook('onReady', async () => engine.start())

@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import { closest, distance } from 'fastest-levenshtein'
 import { parseDuration } from './task/duration.ts'
+import { EgressPolicy } from './task/egress.ts'
 import { ErrandError } from './task/errors.ts'
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
@@ -21,6 +22,8 @@ export interface Config {
   readonly auth: 'key' | 'none'
   /** The folder that workers keep file access within, absolute. */
   readonly filesRoot: string
+  /** Where tasks may connect to: see {@link EgressPolicy.parse}. */
+  readonly egress: string
   /** How long a finished task is kept, in milliseconds. */
   readonly retentionMs: number
   readonly maxFinished: number
@@ -99,6 +102,21 @@ export const SETTINGS: Table = {
     '.',
     'Folder that workers keep file access within',
     (text) => resolve(text),
+  ),
+  egress: setting(
+    'egress',
+    'RULES',
+    '',
+    'Where tasks may connect to: allow:TARGET and deny:TARGET',
+    (text) => {
+      try {
+        return EgressPolicy.parse(text).text
+      } catch (error) {
+        return fail(
+          `rules such as allow:10.1.0.0/16,deny:private,deny:*.example.com: ${error instanceof Error ? error.message : error}`,
+        )
+      }
+    },
   ),
   retentionMs: setting(
     'retention',

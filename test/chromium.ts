@@ -1,10 +1,7 @@
-import { execFileSync, spawnSync } from 'node:child_process'
-import { accessSync, constants, existsSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
 import { type Browser, chromium } from 'playwright-core'
 import type { Test } from 'tap'
+import { program } from './program.ts'
 
-const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
 /** It runs as root in a container, with no GPU, and must not look for anything outside. */
 const ARGUMENTS = [
   '--no-sandbox',
@@ -16,53 +13,16 @@ const ARGUMENTS = [
   '--disable-sync',
 ]
 
-/**
- * A headless Chromium, closed with the test. Where the machine has none, it is installed if that is possible
- * (Debian, as root). Otherwise the result is undefined, after a line that says what to install; and where
- * `CI=true`, the test fails.
- */
+/** A headless Chromium, closed with the test, or undefined where there is none: see {@link program}. */
 export async function launchChromium(t: Test): Promise<Browser | undefined> {
-  const executablePath = findChromium() ?? installChromium()
-  if (executablePath === undefined) {
-    const message =
-      'NOT TESTED IN A BROWSER: install Chromium, or say where one is with CHROMIUM_PATH'
-    if (process.env.CI === 'true') t.fail(message)
-    else t.pass(message, { skip: message })
-    return undefined
-  }
+  const executablePath = program(t, {
+    names: ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'],
+    debian: 'chromium',
+    variable: 'CHROMIUM_PATH',
+    untested: 'in a browser',
+  })
+  if (executablePath === undefined) return undefined
   const browser = await chromium.launch({ executablePath, args: ARGUMENTS })
   t.teardown(() => browser.close())
   return browser
-}
-
-function findChromium(): string | undefined {
-  const given = process.env.CHROMIUM_PATH
-  if (given !== undefined && given !== '') {
-    if (isExecutable(given)) return given
-    throw new Error(`CHROMIUM_PATH is ${given}, which is no program`)
-  }
-  const folders = (process.env.PATH ?? '').split(delimiter)
-  return NAMES.flatMap((name) => folders.map((folder) => join(folder, name))).find(isExecutable)
-}
-
-function installChromium(): string | undefined {
-  if (process.getuid?.() !== 0 || !existsSync('/etc/debian_version')) return undefined
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-  const isUpdated = spawnSync('apt-get', ['update'], { env, stdio: 'ignore' }).status === 0
-  if (!isUpdated) return undefined
-  try {
-    execFileSync('apt-get', ['install', '-y', 'chromium'], { env, stdio: 'ignore' })
-  } catch {
-    return undefined
-  }
-  return findChromium()
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
 }

@@ -68,6 +68,14 @@ const CASES: { readonly [key in keyof Config]: Case } = {
     bad: [],
     fallback: process.cwd(),
   },
+  egress: {
+    good: [
+      ['deny:private', 'deny:private'],
+      ['allow:10.1.0.0/16,deny:*', 'allow:10.1.0.0/16,deny:*'],
+    ],
+    bad: ['private', 'deny:10.0.0.0/33', 'allow:'],
+    fallback: '',
+  },
   retentionMs: {
     good: [
       ['0', 0],
@@ -165,6 +173,7 @@ t.test('the variables are the flags in capitals', async (t) => {
       'ERRAND_API_KEY',
       'ERRAND_AUTH',
       'ERRAND_FILES_ROOT',
+      'ERRAND_EGRESS',
       'ERRAND_RETENTION',
       'ERRAND_MAX_FINISHED',
       'ERRAND_MAX_QUEUED',

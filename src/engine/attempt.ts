@@ -1,3 +1,4 @@
+import type { EgressPolicy } from '../task/egress.ts'
 import type { Report } from '../task/store.ts'
 import type { Task } from '../task/task.ts'
 import { AttemptContext, type AttemptHost } from './context.ts'
@@ -10,6 +11,7 @@ const PATIENCE_MS = 5_000
 export interface AttemptSurroundings {
   log: Logger
   filesRoot: string
+  egress: EgressPolicy
   report(id: string, report: Report): void
 }
 
@@ -32,6 +34,7 @@ export class Attempt implements AttemptHost {
         id: task.id,
         attempt: task.attempt,
         filesRoot: surroundings.filesRoot,
+        egress: surroundings.egress,
         timeout: task.options?.timeout ?? worker.timeout,
         deadline: task.options?.deadline,
       },

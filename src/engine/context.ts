@@ -1,4 +1,5 @@
 import { Alarm } from '../task/alarm.ts'
+import type { Egress } from '../task/egress.ts'
 import type { Report } from '../task/store.ts'
 import type { LogLevel } from '../task/task.ts'
 import { type StopReason, type TaskContext, type TaskLogger, TaskTimedOut } from '../task/worker.ts'
@@ -19,6 +20,7 @@ export interface AttemptOptions {
   id: string
   attempt: number
   filesRoot: string
+  egress: Egress
   /** Milliseconds that the attempt may take, pauses not counted. */
   timeout?: number | undefined
   /** Epoch milliseconds. */
@@ -35,6 +37,7 @@ export class AttemptContext implements TaskContext {
   readonly id: string
   readonly attempt: number
   readonly filesRoot: string
+  readonly egress: Egress
   readonly #options: AttemptOptions
   readonly #host: AttemptHost
   readonly #deadline: number
@@ -58,6 +61,7 @@ export class AttemptContext implements TaskContext {
     this.id = options.id
     this.attempt = options.attempt
     this.filesRoot = options.filesRoot
+    this.egress = options.egress
     this.#options = options
     this.#deadline = options.deadline ?? Number.POSITIVE_INFINITY
     if (options.timeout !== undefined) this.#timeoutAt = Date.now() + options.timeout

@@ -1,3 +1,4 @@
+import type { EgressPolicy } from '../task/egress.ts'
 import { ErrandError, unknownTask } from '../task/errors.ts'
 import { type Action, holdsSlot, isTerminal } from '../task/lifecycle.ts'
 import type { Consumer, Inserted, StatusCounts, Store, TaskPage, TaskQuery } from '../task/store.ts'
@@ -26,6 +27,8 @@ export interface EngineOptions {
   maxOutput: number
   /** The folder that workers keep file access within, absolute. */
   filesRoot: string
+  /** Where tasks may connect to. */
+  egress: EgressPolicy
 }
 
 /** A worker as it stands. */
@@ -46,7 +49,7 @@ export class Engine {
   readonly #registry: Registry
   readonly #store: Store
   readonly #log: Logger
-  readonly #threads = new Threads()
+  readonly #threads: Threads
   readonly #executor: Executor
   readonly #waiters = new Waiters()
   readonly #pruner: Pruner
@@ -63,11 +66,13 @@ export class Engine {
     this.events = new EventLog(options.log)
     this.#maxQueued = options.maxQueued
     this.#pruner = new Pruner(options.store, options.retention, options.log)
+    this.#threads = new Threads(options.egress)
     this.#executor = new Executor({
       registry: options.registry,
       threads: this.#threads,
       log: options.log,
       filesRoot: options.filesRoot,
+      egress: options.egress,
       maxOutput: options.maxOutput,
       report: (id, report) => this.#store.report(id, report),
     })

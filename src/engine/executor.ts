@@ -1,4 +1,4 @@
-import { toJson } from '../task/json.ts'
+import { type Json, toJson } from '../task/json.ts'
 import type { Action } from '../task/lifecycle.ts'
 import type { Performer } from '../task/store.ts'
 import type { Failure, Outcome, RetryPolicy, Task } from '../task/task.ts'
@@ -6,7 +6,7 @@ import { ServerStopping, TaskCanceled, TaskTimedOut } from '../task/worker.ts'
 import { Attempt, type AttemptSurroundings } from './attempt.ts'
 import { backoff } from './backoff.ts'
 import { stackOf, toFailure } from './failure.ts'
-import { toOutput } from './output.ts'
+import { outputOf, toOutput } from './output.ts'
 import type { RegisteredWorker, Registry } from './registry.ts'
 import { RunningAttempts } from './running.ts'
 import type { Threads } from './threads.ts'
@@ -121,7 +121,8 @@ export class Executor {
     }
     const failure = toFailure(thrown)
     if (failure.code === 'worker-error') this.#logThrown(attempt, failure, thrown)
-    return this.#fail(attempt, failure)
+    const output = outputOf(thrown, this.#options.maxOutput)
+    return this.#fail(attempt, failure, output)
   }
 
   /** What a worker did not mean to throw is a defect of its own: its place belongs in the log. */
@@ -134,14 +135,14 @@ export class Executor {
   }
 
   /** A failure, with the wait before the next attempt where the policy allows one more. */
-  #fail({ task, worker, context }: Attempt, error: Failure): Outcome {
+  #fail({ task, worker, context }: Attempt, error: Failure, output?: Json): Outcome {
     const policy: RetryPolicy = { ...worker.retry, ...task.options?.retry }
     const isOver = context.reason !== undefined && !(context.reason instanceof TaskTimedOut)
     if (!error.retryable || task.attempt > policy.retries || isOver)
-      return { status: 'failed', error }
+      return { status: 'failed', error, output }
     const retryInMs = backoff(policy, task.attempt)
     const deadline = task.options?.deadline ?? Number.POSITIVE_INFINITY
-    if (Date.now() + retryInMs >= deadline) return { status: 'failed', error }
+    if (Date.now() + retryInMs >= deadline) return { status: 'failed', error, output }
     return { status: 'failed', error, retryInMs }
   }
 

@@ -50,7 +50,7 @@ function describeThrown(thrown: unknown): Failure {
 }
 
 /** By shape as well as by class: a worker may carry an Errand of its own, or come from a thread. */
-function isTaskError(thrown: unknown): thrown is TaskError {
+export function isTaskError(thrown: unknown): thrown is TaskError {
   if (thrown instanceof TaskError) return true
   return (
     thrown instanceof Error &&

@@ -1,6 +1,6 @@
 import { type Json, NotJson, toJson } from '../task/json.ts'
 import type { Failure } from '../task/task.ts'
-import { toFailure } from './failure.ts'
+import { isTaskError, toFailure } from './failure.ts'
 
 /**
  * A worker's output from whatever it returned: a copy that nobody can change any more, or why it cannot be
@@ -23,6 +23,13 @@ export function toOutput(
     const message = `The worker's output is larger than ${maxSize} characters.`
     return { failure: { code: 'output-too-large', message, retryable: false } }
   }
+}
+
+/** What a worker had to show when it failed, or undefined where it had nothing that can be kept. */
+export function outputOf(thrown: unknown, maxSize?: number): Json | undefined {
+  if (!isTaskError(thrown) || thrown.output === undefined) return undefined
+  const kept = toOutput(thrown.output, maxSize)
+  return 'output' in kept ? kept.output : undefined
 }
 
 function notJson(reason: string): Failure {

@@ -1,3 +1,4 @@
+import { EgressPolicy } from '../task/egress.ts'
 import {
   type AnyWorker,
   ServerStopping,
@@ -8,7 +9,7 @@ import {
 import { AttemptContext } from './context.ts'
 import { toFailure } from './failure.ts'
 import { resolveErrand } from './load-workers.ts'
-import { toOutput } from './output.ts'
+import { outputOf, toOutput } from './output.ts'
 import type { FromThread, ThreadJob, ThreadResult, ToThread } from './threads.ts'
 
 resolveErrand()
@@ -17,7 +18,13 @@ resolveErrand()
 export default async function perform(job: ThreadJob): Promise<ThreadResult> {
   const tell = (message: FromThread) => job.port.postMessage(message)
   const context = new AttemptContext(
-    { id: job.id, attempt: job.attempt, filesRoot: job.filesRoot, shownDeadline: job.deadline },
+    {
+      id: job.id,
+      attempt: job.attempt,
+      filesRoot: job.filesRoot,
+      egress: EgressPolicy.parse(job.egress),
+      shownDeadline: job.deadline,
+    },
     {
       report: (report) => tell({ type: 'report', report }),
       onCheckpoint: () => tell({ type: 'checkpoint' }),
@@ -30,13 +37,17 @@ export default async function perform(job: ThreadJob): Promise<ThreadResult> {
   })
   try {
     const { default: worker }: { default: AnyWorker } = await import(job.module)
-    return toOutput(await worker.perform(job.input, context))
+    return toResult(toOutput(await worker.perform(job.input, context)))
   } catch (thrown) {
-    return { failure: toFailure(thrown) }
+    return { failure: toFailure(thrown), output: outputOf(thrown) }
   } finally {
     context.end()
     job.port.close()
   }
+}
+
+function toResult(result: ReturnType<typeof toOutput>): ThreadResult {
+  return 'failure' in result ? { ...result, output: undefined } : result
 }
 
 function toReason(message: Extract<ToThread, { type: 'abort' }>): StopReason {

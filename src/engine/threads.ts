@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { MessageChannel, type MessagePort, type Worker } from 'node:worker_threads'
 import type { Piscina } from 'piscina'
+import type { EgressPolicy } from '../task/egress.ts'
 import type { Json } from '../task/json.ts'
 import type { Report } from '../task/store.ts'
 import type { Failure } from '../task/task.ts'
@@ -22,6 +23,7 @@ export interface ThreadJob {
   id: string
   attempt: number
   filesRoot: string
+  egress: string
   deadline: number | undefined
   port: MessagePort
 }
@@ -32,13 +34,18 @@ export type ToThread =
   | { type: 'resume' }
 
 /** Failures are values here: an error that crosses threads loses its class and its members. */
-export type ThreadResult = { output: Json } | { failure: Failure }
+export type ThreadResult = { output: Json } | { failure: Failure; output: Json | undefined }
 
 export type FromThread = { type: 'report'; report: Report } | { type: 'checkpoint' }
 
 /** Performs the tasks of workers that are isolated, each worker in a pool of threads of its own. */
 export class Threads {
   readonly #pools = new Map<string, Promise<Piscina>>()
+  readonly #egress: EgressPolicy
+
+  constructor(egress: EgressPolicy) {
+    this.#egress = egress
+  }
 
   /**
    * Performs in a thread. When the attempt is aborted the thread is told, and is ended if it has not let go
@@ -70,14 +77,16 @@ export class Threads {
         id: context.id,
         attempt: context.attempt,
         filesRoot: context.filesRoot,
+        egress: this.#egress.text,
         deadline: context.deadline?.getTime(),
         port: port2,
       }
       // Piscina infers this type from an overload of postMessage that Node's declarations no longer list last.
       const transferList = [port2] as never
       const result: ThreadResult = await pool.run(job, { transferList, signal: end.signal })
-      if ('output' in result) return result.output
-      throw new TaskError(result.failure.code, result.failure.message, result.failure)
+      if (!('failure' in result)) return result.output
+      const { failure, output } = result
+      throw new TaskError(failure.code, failure.message, { ...failure, output })
     } finally {
       context.onSteer(undefined)
       clearTimeout(graceOver)

@@ -296,7 +296,7 @@ export class MemoryStore implements Store {
   #settle(task: MemoryTask, outcome: Outcome): void {
     const steps = route(task.status, outcome.status)
     if (steps.length === 0) return
-    if (outcome.status === 'completed') task.output = outcome.output
+    if (outcome.status !== 'canceled') task.output = outcome.output
     task.error = outcome.status === 'completed' ? undefined : outcome.error
     task.notice = undefined
     task.runAt = undefined

@@ -53,7 +53,7 @@ export interface Task {
   readonly worker: string
   readonly status: Status
   readonly input: Json
-  /** Present once completed. */
+  /** Present once completed, and on a failed task whose worker had something to show. */
   readonly output?: Json | undefined
   /** Present once failed or canceled, and between the attempts of a task that is retried. */
   readonly error?: Failure | undefined
@@ -104,7 +104,7 @@ export interface NewTask {
 export type Outcome =
   | { status: 'completed'; output: Json }
   /** With `retryInMs` the task goes back to its queue, to be attempted again no sooner than that. */
-  | { status: 'failed'; error: Failure; retryInMs?: number }
+  | { status: 'failed'; error: Failure; output?: Json | undefined; retryInMs?: number }
   | { status: 'canceled'; error: Failure }
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'

@@ -1,4 +1,5 @@
 import type { Static, TSchema } from 'typebox'
+import type { Egress } from './egress.ts'
 import type { Action } from './lifecycle.ts'
 import type { RetryPolicy } from './task.ts'
 
@@ -55,6 +56,8 @@ export interface TaskContext {
   readonly deadline: Date | undefined
   /** The folder that file access keeps within, absolute. */
   readonly filesRoot: string
+  /** Asked before a connection is opened: where tasks may connect to is the operator's to say. */
+  readonly egress: Egress
   /**
    * Aborted when the attempt must end; `signal.reason` is a {@link StopReason} that says why. Made on first
    * touch: most tasks never look, and an AbortController is not free.
@@ -114,15 +117,18 @@ export class TaskError extends Error {
   readonly code: string
   /** Whether another attempt could succeed; the retry policy makes none where it is false. */
   readonly retryable: boolean
+  /** What there is to show in spite of it, kept as the output of the failed task. */
+  readonly output: unknown
 
   constructor(
     code: string,
     message: string,
-    options: { retryable?: boolean; cause?: unknown } = {},
+    options: { retryable?: boolean; output?: unknown; cause?: unknown } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
     this.retryable = options.retryable ?? true
+    this.output = options.output
   }
 }
 

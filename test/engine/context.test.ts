@@ -1,6 +1,7 @@
 import { mock } from 'node:test'
 import t from 'tap'
 import { AttemptContext, type AttemptOptions } from '../../src/engine/context.ts'
+import { EgressPolicy } from '../../src/task/egress.ts'
 import type { Report } from '../../src/task/store.ts'
 import { TaskCanceled, TaskTimedOut } from '../../src/task/worker.ts'
 
@@ -14,7 +15,16 @@ function contextOf(t: { teardown(fn: () => void): void }, more: Partial<AttemptO
     report: (report: Report) => void reports.push(report),
     onAbort: () => void aborts++,
   }
-  const context = new AttemptContext({ id: 'id', attempt: 1, filesRoot: '/', ...more }, host)
+  const context = new AttemptContext(
+    {
+      id: 'id',
+      attempt: 1,
+      filesRoot: '/',
+      egress: EgressPolicy.parse(''),
+      ...more,
+    },
+    host,
+  )
   return {
     context,
     reports,

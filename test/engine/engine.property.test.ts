@@ -3,6 +3,7 @@ import t from 'tap'
 import { Engine } from '../../src/engine/engine.ts'
 import { Registry } from '../../src/engine/registry.ts'
 import { MemoryStore } from '../../src/stores/memory.ts'
+import { EgressPolicy } from '../../src/task/egress.ts'
 import { ErrandError } from '../../src/task/errors.ts'
 import { EDGES, holdsSlot, INITIAL, isTerminal, type Status } from '../../src/task/lifecycle.ts'
 import type { Task } from '../../src/task/task.ts'
@@ -115,6 +116,7 @@ class Subject {
       maxQueued: 10_000,
       maxOutput: 10_000,
       filesRoot: '/',
+      egress: EgressPolicy.parse(''),
     })
     this.engine.start()
     store.watch({ onStatus: (task) => this.#onStatus(task), onProgress: () => {}, onLog: () => {} })

@@ -3,6 +3,7 @@ import { Engine, type EngineOptions } from '../../src/engine/engine.ts'
 import type { Logger } from '../../src/engine/logger.ts'
 import { Registry } from '../../src/engine/registry.ts'
 import { MemoryStore } from '../../src/stores/memory.ts'
+import { EgressPolicy } from '../../src/task/egress.ts'
 import type { AnyWorker, TaskContext } from '../../src/task/worker.ts'
 
 /** A logger that keeps what it is told. */
@@ -35,6 +36,7 @@ export function startEngine(
     maxQueued: 10_000,
     maxOutput: 1_000_000,
     filesRoot: '/',
+    egress: EgressPolicy.parse(''),
     ...more,
   })
   engine.start()
