@@ -1,9 +1,9 @@
 import { isIP } from 'node:net'
 import { resolve } from 'node:path'
-import { closest, distance } from 'fastest-levenshtein'
 import { parseDuration } from './task/duration.ts'
 import { EgressPolicy } from './task/egress.ts'
 import { ErrandError } from './task/errors.ts'
+import { nearest } from './task/nearest.ts'
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 
@@ -206,14 +206,6 @@ export function readConfig(
 /** An address that only this machine can reach. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host)
-}
-
-/** The nearest of the names known, where one is near. */
-export function nearest(name: string, known: readonly string[]): string | undefined {
-  const longer = known.find((candidate) => candidate.startsWith(`${name}_`))
-  if (longer !== undefined) return longer
-  const near = closest(name, [...known])
-  return distance(name, near) <= Math.max(2, name.length / 3) ? near : undefined
 }
 
 function checkVariables(names: readonly string[]): void {

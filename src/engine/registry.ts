@@ -1,9 +1,9 @@
 import type { ValidateFunction } from 'ajv'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import formats from 'ajv-formats'
-import { closest, distance } from 'fastest-levenshtein'
 import { ErrandError } from '../task/errors.ts'
 import { type Json, NotJson, toJson } from '../task/json.ts'
+import { nearest } from '../task/nearest.ts'
 import { once } from '../task/once.ts'
 import type { RetryPolicy } from '../task/task.ts'
 import type { AnyWorker } from '../task/worker.ts'
@@ -214,8 +214,8 @@ function inputToJson(value: unknown, worker: string): Json {
 
 function unknownWorker(name: string, known: string[]): ErrandError {
   const asked = name.slice(0, 64)
-  const near = known.length === 0 ? '' : closest(asked, known)
-  const hint = near !== '' && distance(asked, near) <= 3 ? ` Did you mean ${near}?` : ''
+  const near = nearest(asked, known)
+  const hint = near === undefined ? '' : ` Did you mean ${near}?`
   return new ErrandError(
     'unknown-worker',
     `There is no worker ${JSON.stringify(asked)}.${hint} GET /workers lists them.`,
