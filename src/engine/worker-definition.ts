@@ -1,5 +1,7 @@
 import type { TSchema } from 'typebox'
 import { ErrandError } from '../task/errors.ts'
+import { didYouMean } from '../task/nearest.ts'
+import type { RetryPolicy } from '../task/task.ts'
 import type { AnyWorker } from '../task/worker.ts'
 
 const MAX_TIMEOUT = 2 ** 31 - 1
@@ -16,6 +18,14 @@ const MEMBERS = [
   'status',
 ]
 const DETAILS = ['description', 'input', 'output', 'example']
+const RETRY_BOUNDS: { readonly [key in keyof RetryPolicy]: number } = {
+  retries: 1_000,
+  delayMs: MAX_TIMEOUT,
+  factor: 100,
+  maxDelayMs: MAX_TIMEOUT,
+  jitter: 1,
+}
+
 /** A JSON Schema as it stands in a document. */
 export type Schema = TSchema & { readonly [keyword: string]: unknown }
 
@@ -29,9 +39,17 @@ export function parseDefinition(definition: unknown, source: string): AnyWorker 
   const need = (holds: boolean, fault: string) => {
     if (!holds) throw invalid(source, fault)
   }
+  const needKnown = (given: object, known: readonly string[], within = '') => {
+    for (const member of Object.keys(given)) {
+      const hint = didYouMean(member, known)
+      need(
+        known.includes(member),
+        `${within}${member} is not known${hint}: ${known.join(', ')} are`,
+      )
+    }
+  }
   need(isObject(definition), 'it is no object: export default defineWorker({ ... })')
-  const unknown = Object.keys(definition as object).find((member) => !MEMBERS.includes(member))
-  need(unknown === undefined, `${unknown} is no member of a worker: ${MEMBERS.join(', ')} are`)
+  needKnown(definition as object, MEMBERS)
   // The members are checked one by one below; this only gives them names.
   const worker = definition as unknown as AnyWorker
   need(
@@ -39,10 +57,9 @@ export function parseDefinition(definition: unknown, source: string): AnyWorker 
     `name must match ${NAME.source}, not ${JSON.stringify(worker.name)}`,
   )
   need(isObject(worker.details), 'details must be an object with a description')
+  needKnown(worker.details, DETAILS, 'details.')
   need(typeof worker.details.description === 'string', 'details.description must be a string')
   need(typeof worker.perform === 'function', 'perform must be a function')
-  const strange = Object.keys(worker.details).find((member) => !DETAILS.includes(member))
-  need(strange === undefined, `details.${strange} is not known: ${DETAILS.join(', ')} are`)
   for (const member of ['input', 'output'] as const) {
     const schema: unknown = worker.details[member]
     need(schema === undefined || isObject(schema), `details.${member} must be a JSON Schema object`)
@@ -67,23 +84,17 @@ export function parseDefinition(definition: unknown, source: string): AnyWorker 
     worker.status === undefined || typeof worker.status === 'function',
     'status must be a function',
   )
-  checkRetry(worker.retry, need)
+  if (worker.retry !== undefined) {
+    need(isObject(worker.retry), 'retry must be an object')
+    needKnown(worker.retry, Object.keys(RETRY_BOUNDS), 'retry.')
+    checkRetry(worker.retry, need)
+  }
   return worker
 }
 
-function checkRetry(retry: unknown, need: (holds: boolean, fault: string) => void): void {
-  if (retry === undefined) return
-  need(isObject(retry), 'retry must be an object')
-  const bounds = {
-    retries: 1_000,
-    delayMs: MAX_TIMEOUT,
-    factor: 100,
-    maxDelayMs: MAX_TIMEOUT,
-    jitter: 1,
-  }
-  for (const [key, value] of Object.entries(retry as object)) {
-    const max = bounds[key as keyof typeof bounds]
-    need(max !== undefined, `retry.${key} is not known: ${Object.keys(bounds).join(', ')} are`)
+function checkRetry(retry: object, need: (holds: boolean, fault: string) => void): void {
+  for (const [key, value] of Object.entries(retry)) {
+    const max = RETRY_BOUNDS[key as keyof RetryPolicy]
     const fits = typeof value === 'number' && value >= 0 && value <= max
     need(fits, `retry.${key} must be a number from 0 to ${max}`)
     need(key !== 'retries' || Number.isInteger(value), 'retry.retries must be a whole number')

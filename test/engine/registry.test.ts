@@ -47,6 +47,14 @@ t.test('a malformed definition is refused with its source and its fault', async 
     [{ ...good, isolate: 'process' }, /isolate/],
     [{ ...good, isolate: 'thread' }, /file of its own/],
     [{ ...good, signal: true }, /signal/],
+    [{ ...good, performm: () => 1 }, /performm is not known \(did you mean perform\?\): name, /],
+    [{ ...good, maxNumTask: 1 }, /maxNumTask is not known \(did you mean maxNumTasks\?\)/],
+    [{ ...good, colour: 'red' }, /colour is not known: name, /],
+    [
+      { ...good, details: { descripton: 'w' } },
+      /details\.descripton is not known \(did you mean description\?\): description, /,
+    ],
+    [{ ...good, retry: { delay: 3 } }, /retry\.delay is not known \(did you mean delayMs\?\)/],
     [{ ...good, status: 'enabled' }, /status/],
   ]
   for (const [definition, message] of faults) {
