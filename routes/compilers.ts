@@ -36,7 +36,7 @@ export function useCompilers(app: FastifyInstance): void {
     const check = once(() => (httpPart === 'body' ? strict : coercing).compile(schema))
     return (data: unknown) => {
       const validate = check()
-      return validate(data) ? true : { error: new RequestFault(part, toFaults(validate.errors)) }
+      return validate(data) ? true : { error: new RequestFault(part, toFaults(validate)) }
     }
   }
   const bySchema = new WeakMap<object, (data: unknown) => string>()
@@ -68,6 +68,7 @@ function newAjv(coerceTypes: boolean): Ajv2020 {
     useDefaults: true,
     removeAdditional: false,
     addUsedSchema: false,
+    verbose: true,
   })
   return formats.default(ajv)
 }

@@ -48,6 +48,8 @@ export class Registry {
       removeAdditional: false,
       // One fault at a time: all of a large body's faults could be as many as its members.
       allErrors: false,
+      // Errors hold what they are about, so that a fault can name the member that was meant.
+      verbose: true,
       validateFormats: true,
       addUsedSchema: false,
     }),
@@ -119,7 +121,7 @@ export class Registry {
     // A submit without a body is one with an empty object, where that is an input.
     const input = value === undefined && check({}) ? {} : inputToJson(value, name)
     if (check(input)) return input
-    const faults = toFaults(check.errors)
+    const faults = toFaults(check)
     throw new ErrandError(
       'invalid-input',
       `The input of worker ${name} is refused: ${describe(faults)}.`,
@@ -138,7 +140,7 @@ export class Registry {
   /** Why an output does not fit its worker's schema, or undefined where it does. */
   outputFault(name: string, output: Json): string | undefined {
     const check = this.#entry(name).checkOutput()
-    return check(output) ? undefined : describe(toFaults(check.errors))
+    return check(output) ? undefined : describe(toFaults(check))
   }
 
   #entry(name: string): Entry {
@@ -192,10 +194,7 @@ function checkExample(example: unknown, check: ValidateFunction, source: string)
     if (!(error instanceof NotJson)) throw error
     throw invalid(source, `details.example cannot be JSON: ${error.message}`)
   }
-  throw invalid(
-    source,
-    `details.example does not fit details.input: ${describe(toFaults(check.errors))}`,
-  )
+  throw invalid(source, `details.example does not fit details.input: ${describe(toFaults(check))}`)
 }
 
 function inputToJson(value: unknown, worker: string): Json {

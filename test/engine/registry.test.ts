@@ -1,6 +1,7 @@
 import t from 'tap'
 import { Type } from 'typebox'
 import { Registry } from '../../src/engine/registry.ts'
+import { ErrandError } from '../../src/task/errors.ts'
 import { worker } from './fixture.ts'
 
 function registryOf(input: object, output: object = {}): Registry {
@@ -82,6 +83,47 @@ t.test('a plain list of properties is closed; what speaks of others is left alon
     b: 1,
   })
   t.same(parse({}, [1, null]), [1, null])
+})
+
+t.test('a misspelt member is refused with the one that was meant', async (t) => {
+  const nested = Type.Object(
+    { value: Type.Optional(Type.Integer()) },
+    { additionalProperties: false },
+  )
+  const registry = registryOf({
+    type: 'object',
+    properties: {
+      name: { type: 'string' },
+      colour: { enum: ['red', 'green'] },
+      node: { $ref: '#/$defs/node' },
+    },
+    required: ['name'],
+    $defs: {
+      node: { ...nested, properties: { ...nested.properties, next: { $ref: '#/$defs/node' } } },
+    },
+  })
+  const faultsOf = (input: unknown) => {
+    try {
+      return registry.parseInput('w', input) && undefined
+    } catch (error) {
+      return error instanceof ErrandError ? error.faults : error
+    }
+  }
+  const required = { path: '/name', message: 'is required' }
+  t.strictSame(faultsOf({ nmae: 'Ada' }), [
+    { path: '/nmae', message: 'is not known here (did you mean name?)' },
+    required,
+  ])
+  t.strictSame(faultsOf({ unlike: 'Ada' }), [required])
+  t.strictSame(faultsOf({ name: 'Ada', color: 'red' }), [
+    { path: '/color', message: 'is not known here (did you mean colour?)' },
+  ])
+  t.strictSame(faultsOf({ name: 'Ada', node: { next: { vlaue: 1 } } }), [
+    { path: '/node/next/vlaue', message: 'is not known here (did you mean value?)' },
+  ])
+  t.strictSame(faultsOf({ name: 'Ada', colour: 'gren' }), [
+    { path: '/colour', message: 'must be one of ["red","green"] (did you mean green?)' },
+  ])
 })
 
 t.test('an input is copied, filled with defaults, never coerced, and never cut', async (t) => {
