@@ -8,6 +8,8 @@ import { nearest } from './task/nearest.ts'
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 
 const DAY_MS = 86_400_000
+/** What the variables of settings begin with. */
+const PREFIX = 'ERRAND_'
 
 /** Everything that can be set, read once and frozen. */
 export interface Config {
@@ -59,7 +61,7 @@ function setting<T>(
   description: string,
   parse: (text: string) => T,
 ): Setting<T> {
-  const variable = `ERRAND_${flag.toUpperCase().replaceAll('-', '_')}`
+  const variable = `${PREFIX}${flag.toUpperCase().replaceAll('-', '_')}`
   return { flag, variable, value, description, fallback, parse }
 }
 
@@ -211,11 +213,14 @@ export function isLoopback(host: string): boolean {
 function checkVariables(names: readonly string[]): void {
   const known = Object.values(SETTINGS).map(({ variable }) => variable)
   for (const name of names) {
-    if (!name.startsWith('ERRAND_') || NOT_SETTINGS.test(name) || known.includes(name)) continue
-    const near = nearest(name, known)
+    if (!name.startsWith(PREFIX) || NOT_SETTINGS.test(name) || known.includes(name)) continue
+    const near = nearest(
+      name.slice(PREFIX.length),
+      known.map((variable) => variable.slice(PREFIX.length)),
+    )
     throw new ErrandError(
       'invalid-config',
-      `The environment variable ${name} is no setting.${near === undefined ? '' : ` Did you mean ${near}?`}`,
+      `The environment variable ${name} is no setting.${near === undefined ? '' : ` Did you mean ${PREFIX}${near}?`}`,
     )
   }
 }

@@ -199,6 +199,7 @@ t.test('an unknown variable stops the start, and the nearest known one is named'
     ['ERRAND_APIKEY', 'ERRAND_API_KEY'],
     ['ERRAND_LOGLEVEL', 'ERRAND_LOG_LEVEL'],
     ['ERRAND_WORKER', 'ERRAND_WORKERS'],
+    ['ERRAND_MAX', 'ERRAND_MAX_FINISHED'],
   ] as const) {
     t.throws(
       () => readConfig({}, { [variable]: 'x' }),

@@ -8,6 +8,7 @@ import { once } from '../task/once.ts'
 import type { RetryPolicy } from '../task/task.ts'
 import type { AnyWorker } from '../task/worker.ts'
 import { describe, toFaults } from './faults.ts'
+import { schemaFault } from './schema-fault.ts'
 import { closed, invalid, parseDefinition, type Schema } from './worker-definition.ts'
 
 /** Tasks performed at once by a worker that does not say. */
@@ -52,6 +53,8 @@ export class Registry {
       verbose: true,
       validateFormats: true,
       addUsedSchema: false,
+      // Schemas are checked when a worker is added; to do it here too would cost the first task its time.
+      validateSchema: false,
     }),
   )
 
@@ -78,8 +81,8 @@ export class Registry {
     const output: Schema = worker.details.output ?? {}
     const entry: Entry = {
       source,
-      checkInput: once(() => this.#compile(input, 'details.input', source)),
-      checkOutput: once(() => this.#compile(output, 'details.output', source)),
+      checkInput: once(() => this.#ajv.compile(input)),
+      checkOutput: once(() => this.#ajv.compile(output)),
       worker: {
         name: worker.name,
         description: worker.details.description,
@@ -94,7 +97,7 @@ export class Registry {
         enabled: true,
       },
     }
-    if (origin.isBuiltin !== true) checkSchemas(entry)
+    if (origin.isBuiltin !== true) this.#checkSchemas(entry)
     this.#workers.set(worker.name, entry)
     return entry.worker
   }
@@ -149,15 +152,15 @@ export class Registry {
     return entry
   }
 
-  #compile(schema: Schema, where: string, source: string): ValidateFunction {
-    try {
-      return this.#ajv.compile(schema)
-    } catch (error) {
-      throw invalid(
-        source,
-        `${where} is no valid JSON Schema: ${error instanceof Error ? error.message : error}`,
-      )
+  /** @throws {@link ErrandError} `invalid-worker` where a schema is none, or the example does not fit its own */
+  #checkSchemas({ worker, checkInput, source }: Entry): void {
+    for (const member of ['input', 'output'] as const) {
+      const fault = schemaFault(this.#ajv, worker[member])
+      if (fault !== undefined) {
+        throw invalid(source, `details.${member} is no valid JSON Schema: ${fault}`)
+      }
     }
+    checkExample(worker.example, checkInput(), source)
   }
 }
 
@@ -177,12 +180,6 @@ interface Entry {
   checkInput: () => ValidateFunction
   checkOutput: () => ValidateFunction
   source: string
-}
-
-/** @throws {@link ErrandError} `invalid-worker` where a schema is none, or the example does not fit its own */
-function checkSchemas({ worker, checkInput, checkOutput, source }: Entry): void {
-  checkOutput()
-  checkExample(worker.definition.details.example, checkInput(), source)
 }
 
 function checkExample(example: unknown, check: ValidateFunction, source: string): void {

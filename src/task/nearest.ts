@@ -8,12 +8,12 @@ export function nearest(name: string, known: readonly string[]): string | undefi
   if (known.length === 0 || name.length > MAX_LENGTH) return undefined
   const asked = name.toLowerCase()
   const candidates = known.map((candidate) => candidate.toLowerCase())
-  const beginning = candidates.findIndex((candidate) => candidate.startsWith(asked))
-  if (asked.length >= 3 && beginning >= 0) return known[beginning]
   const near = closest(asked, candidates)
-  return distance(asked, near) <= mistakes(asked.length)
-    ? known[candidates.indexOf(near)]
-    : undefined
+  const index =
+    distance(asked, near) <= mistakes(asked.length)
+      ? candidates.indexOf(near)
+      : candidates.findIndex((candidate) => asked.length >= 3 && candidate.startsWith(asked))
+  return known[index]
 }
 
 /** The question after a name that is not known, with a space before it; empty where no name is near. */

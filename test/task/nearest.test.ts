@@ -17,6 +17,12 @@ t.test('a name that was misspelt leads to the one that was meant', async (t) => 
   }
 })
 
+t.test('a beginning leads on where nothing is nearer', async (t) => {
+  t.equal(nearest('property', ['propertyNames', 'properties']), 'properties')
+  t.equal(nearest('max', ['maximum', 'minimum']), 'maximum')
+  t.equal(nearest('ma', ['maximum']), undefined, 'two letters are too few')
+})
+
 t.test('a name that is like none leads nowhere', async (t) => {
   t.equal(nearest('b', ['a']), undefined, 'one letter is like any other')
   t.equal(nearest('max', ['min']), undefined)
