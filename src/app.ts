@@ -14,12 +14,14 @@ import { sendClientError, sendProblem } from '../routes/problem.ts'
 import { SHARED } from '../routes/schemas.ts'
 import { taskRoutes } from '../routes/tasks.ts'
 import { workerRoutes } from '../routes/workers.ts'
-import { type Config, checkExposure, isLoopback, readConfig } from './config.ts'
+import { type Config, checkExposure, isLoopback, readConfig, SETTINGS } from './config.ts'
 import { Engine } from './engine/engine.ts'
 import { loadWorkers } from './engine/load-workers.ts'
 import { Registry } from './engine/registry.ts'
 import { MemoryStore } from './stores/memory.ts'
 import { EgressPolicy } from './task/egress.ts'
+import { ErrandError } from './task/errors.ts'
+import { didYouMean } from './task/nearest.ts'
 import type { AnyWorker } from './task/worker.ts'
 import { version } from './version.ts'
 
@@ -39,6 +41,12 @@ export interface AppOptions extends Partial<Omit<Config, 'host' | 'port' | 'work
   /** The address that will be listened on: without a key, on loopback, only local names are answered. */
   host?: string
 }
+
+/** What may be given: the settings, what an application has beside them, and what Fastify gives a plugin. */
+const OPTIONS = [
+  ...Object.keys(SETTINGS).filter((setting) => setting !== 'port'),
+  ...['builtins', 'prefix', 'logSerializers'],
+]
 
 const builtinWorkers = fileURLToPath(new URL('../workers/', import.meta.url))
 
@@ -79,7 +87,7 @@ export const errand: FastifyPluginAsync<AppOptions> = plugin(
 /** A server of the whole API and nothing else, not listening yet: `await createApp()`, then `listen`. */
 export async function createApp(options: AppOptions = {}): Promise<FastifyInstance> {
   const config = withDefaults(options)
-  checkExposure(config)
+  checkExposure(config, 'apiKey', "auth: 'none'")
   const app = fastify({
     // Node's own stream: pino's default one retries for ever, and holds the exit, once its reader has gone.
     logger: { level: config.logLevel, stream: process.stdout },
@@ -108,11 +116,30 @@ export async function createApp(options: AppOptions = {}): Promise<FastifyInstan
   }
 }
 
-/** The settings given, and the defaults of the table for the rest. */
+/**
+ * The settings given, and the defaults of the table for the rest.
+ *
+ * @throws {@link ErrandError} `invalid-config`, naming an option that is not known
+ */
 function withDefaults(options: AppOptions): Omit<Config, 'workers'> {
+  checkOptions(options)
   const given = Object.entries(options).filter(([, value]) => value !== undefined)
   const config = { ...readConfig(), ...Object.fromEntries(given) }
   return { ...config, filesRoot: resolve(config.filesRoot) }
+}
+
+function checkOptions(options: AppOptions): void {
+  for (const option of Object.keys(options)) {
+    if (OPTIONS.includes(option)) continue
+    const hint = option === 'port' ? ': listen({ port }) takes it' : didYouMean(option, OPTIONS)
+    throw new ErrandError('invalid-config', `${option} is no option of Errand${hint}.`)
+  }
+  if (options.workers !== undefined && !Array.isArray(options.workers)) {
+    throw new ErrandError(
+      'invalid-config',
+      'The option workers must be a list of workers and folders, such as [hello].',
+    )
+  }
 }
 
 async function loadRegistry(options: AppOptions): Promise<Registry> {

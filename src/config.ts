@@ -201,7 +201,7 @@ export function readConfig(
     },
   )
   const config = Object.freeze(Object.fromEntries(values)) as Config
-  checkExposure(config)
+  checkExposure(config, SETTINGS.apiKey.variable, `${SETTINGS.auth.variable}=none`)
   return config
 }
 
@@ -228,17 +228,18 @@ function checkVariables(names: readonly string[]): void {
 /**
  * Whoever can reach a server without a key can do everything it does.
  *
+ * @param key how a key is set, and `open` how one says that none is needed, where the host was set
  * @throws {@link ErrandError} `invalid-config` where others can reach it and nothing says that they may
  */
-export function checkExposure({
-  host,
-  apiKey,
-  auth,
-}: Pick<Config, 'host' | 'apiKey' | 'auth'>): void {
+export function checkExposure(
+  { host, apiKey, auth }: Pick<Config, 'host' | 'apiKey' | 'auth'>,
+  key: string,
+  open: string,
+): void {
   if (apiKey !== undefined || auth === 'none' || isLoopback(host)) return
   throw new ErrandError(
     'invalid-config',
-    `To listen on ${host}, which others can reach, set ERRAND_API_KEY; or say ERRAND_AUTH=none to serve everybody without a key.`,
+    `To listen on ${host}, which others can reach, set ${key}; or say ${open} to serve everybody without a key.`,
   )
 }
 

@@ -12,7 +12,8 @@ const CLOSE_WITHIN_MS = 10_000
  * second signal exits at once. Only this file knows signals and exit codes.
  */
 export async function serve(config: Config): Promise<void> {
-  const app = await createApp(config satisfies AppOptions)
+  const { host, port, ...settings } = config
+  const app = await createApp({ host, ...settings } satisfies AppOptions)
   const { log } = app
   // Whoever read the log has gone: no reason to end, nor to stay when told to.
   process.stdout.on('error', () => {})
@@ -39,14 +40,14 @@ export async function serve(config: Config): Promise<void> {
     },
   )
   try {
-    await app.listen({ host: config.host, port: config.port })
+    await app.listen({ host, port })
   } catch (error) {
     graceful.uninstall()
     await app.close()
     const reason = error instanceof Error ? error.message.replace(/^listen /, '') : String(error)
     throw new ErrandError(
       'invalid-config',
-      `The server cannot listen on ${config.host}, port ${config.port}: ${reason}.`,
+      `The server cannot listen on ${host}, port ${port}: ${reason}.`,
     )
   }
   const url = urlOf(app.server)
