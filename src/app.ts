@@ -1,7 +1,12 @@
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import swaggerUi from '@fastify/swagger-ui'
-import fastify, { type FastifyInstance, type FastifyPluginAsync, LogController } from 'fastify'
+import fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyPluginAsync,
+  LogController,
+} from 'fastify'
 import plugin from 'fastify-plugin'
 import { authenticate } from '../routes/authenticate.ts'
 import { taskyRoutes } from '../routes/compat/tasky.ts'
@@ -34,7 +39,7 @@ declare module 'fastify' {
 
 /** What an application is made of; settings that are left out have the defaults of the table. */
 export interface AppOptions extends Partial<Omit<Config, 'host' | 'port' | 'workers'>> {
-  /** Your own workers: definitions, and folders to load them from. */
+  /** Your own workers: definitions, and folders or files to load them from. */
   workers?: readonly (AnyWorker | string)[]
   /** Whether copyfile, ifconfig and sleeper are served too; true unless told otherwise. */
   builtins?: boolean
@@ -65,7 +70,7 @@ export const errand: FastifyPluginAsync<AppOptions> = plugin(
   async (app, options) => {
     const { prefix = '' } = options as { prefix?: string }
     const config = withDefaults(options)
-    const registry = await loadRegistry(options)
+    const registry = await loadRegistry(options, app.log)
     const engine = new Engine({
       registry,
       store: new MemoryStore(),
@@ -142,12 +147,18 @@ function checkOptions(options: AppOptions): void {
   }
 }
 
-async function loadRegistry(options: AppOptions): Promise<Registry> {
+async function loadRegistry(options: AppOptions, log: FastifyBaseLogger): Promise<Registry> {
   const registry = new Registry()
   if (options.builtins !== false) await loadWorkers(registry, builtinWorkers, true)
   for (const worker of options.workers ?? []) {
-    if (typeof worker === 'string') await loadWorkers(registry, worker)
-    else registry.add(worker, `worker ${JSON.stringify(worker?.name)}`)
+    if (typeof worker !== 'string') {
+      registry.add(worker, `worker ${JSON.stringify(worker?.name)}`)
+    } else if ((await loadWorkers(registry, worker)) === 0) {
+      log.warn(
+        { folder: resolve(worker) },
+        'no .ts, .mts, .js or .mjs file in this folder of workers',
+      )
+    }
   }
   return registry
 }

@@ -17,7 +17,7 @@ export interface Config {
   readonly port: number
   /** Where tasks live: `memory:`. */
   readonly store: string
-  /** Folders of workers, absolute. */
+  /** Folders of workers, and files of one, absolute. */
   readonly workers: readonly string[]
   readonly apiKey: string | undefined
   /** `none` says in so many words that nobody needs a key. */
@@ -76,10 +76,10 @@ export const SETTINGS: Table = {
   ),
   workers: setting(
     'workers',
-    'FOLDERS',
+    'PATHS',
     '',
-    'Folders of your own workers, separated by commas',
-    folders,
+    'Folders of your own workers, or single files, separated by commas',
+    paths,
   ),
   apiKey: setting<string | undefined>(
     'api-key',
@@ -280,9 +280,9 @@ function duration(maxMs: number, longest: string): (text: string) => number {
   }
 }
 
-function folders(text: string): readonly string[] {
-  const named = text.split(',').map((folder) => folder.trim())
-  return Object.freeze(named.filter((folder) => folder !== '').map((folder) => resolve(folder)))
+function paths(text: string): readonly string[] {
+  const named = text.split(',').map((path) => path.trim())
+  return Object.freeze(named.filter((path) => path !== '').map((path) => resolve(path)))
 }
 
 /** An empty variable is one that is not set; so is one that Kubernetes has set. */

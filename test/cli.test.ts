@@ -103,10 +103,20 @@ t.test('a malformed worker stops the start, with its file and its fault', async 
   t.notMatch(stdout, /Health/, 'it did not serve')
 })
 
+t.test('a folder without a worker is remarked on', async (t) => {
+  const folder = t.testdir({ 'README.md': '# Workers', lib: { 'helper.ts': 'export {}' } })
+  const server = await ServerProcess.start(t, ['--workers', folder])
+  const [line] = await server.printed(/^.*no \.ts, \.mts, \.js or \.mjs file.*$/m)
+  t.match(JSON.parse(line), { level: 40, folder })
+})
+
 t.test('a folder of workers that is not there stops the start', async (t) => {
   const { code, stderr } = await errand(['serve', '--port', '0', '--workers', '/no/such/folder'])
   t.equal(code, 1)
-  t.match(oneLine(stderr), /^errand: .*\/no\/such\/folder/)
+  t.match(
+    oneLine(stderr),
+    /^errand: .*ERRAND_WORKERS.* \/no\/such\/folder, which does not exist\.$/,
+  )
 })
 
 t.test('openapi writes the document, to standard output or a file', async (t) => {

@@ -1,12 +1,13 @@
-import { readdir } from 'node:fs/promises'
+import type { Dirent } from 'node:fs'
+import { readdir, stat } from 'node:fs/promises'
 import { registerHooks } from 'node:module'
-import { join, resolve } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { ErrandError } from '../task/errors.ts'
 import type { Registry } from './registry.ts'
 
-const WORKER_FILE = /^[^.].*\.(?:ts|js|mjs)$/
-const DECLARATIONS = /\.d\.ts$/
+const WORKER_FILE = /^[^.].*\.m?[tj]s$/
+const DECLARATIONS = /\.d\.m?ts$/
 
 const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
 const errand = new URL(`../index.${extension}`, import.meta.url).href
@@ -23,43 +24,56 @@ export function resolveErrand(): void {
 }
 
 /**
- * Loads every `.ts`, `.js` and `.mjs` file of a folder, in the order of their names, as a worker. Subfolders,
- * declarations and files that begin with a dot are left out.
+ * Loads every `.ts`, `.mts`, `.js` and `.mjs` file of a folder, in the order of their names, as a worker, or a
+ * file alone. Subfolders, declarations and files that begin with a dot are left out.
  *
+ * @returns how many were loaded
  * @throws {@link ErrandError} `invalid-worker`, naming the file and the fault
  */
 export async function loadWorkers(
   registry: Registry,
-  folder: string,
+  folderOrFile: string,
   isBuiltin = false,
-): Promise<void> {
+): Promise<number> {
   resolveErrand()
-  const path = resolve(folder)
-  for (const file of await workerFiles(path)) {
-    const module = pathToFileURL(join(path, file)).href
-    registry.add(await importWorker(join(path, file), module), join(path, file), {
-      module,
-      isBuiltin,
-    })
+  const files = await workerFiles(resolve(folderOrFile))
+  for (const file of files) {
+    const module = pathToFileURL(file).href
+    registry.add(await importWorker(file, module), file, { module, isBuiltin })
   }
+  return files.length
 }
 
-async function workerFiles(folder: string): Promise<string[]> {
+async function workerFiles(path: string): Promise<string[]> {
+  let entries: Dirent[]
   try {
-    const entries = await readdir(folder, { withFileTypes: true })
-    return entries
-      .filter(
-        (entry) =>
-          !entry.isDirectory() && WORKER_FILE.test(entry.name) && !DECLARATIONS.test(entry.name),
-      )
-      .map((entry) => entry.name)
-      .sort()
+    if ((await stat(path)).isFile()) return [workerFile(path)]
+    entries = await readdir(path, { withFileTypes: true })
   } catch (error) {
+    if (error instanceof ErrandError) throw error
+    const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT'
+    const reason = isMissing ? 'does not exist' : `cannot be read: ${message(error)}`
     throw new ErrandError(
       'invalid-worker',
-      `The workers' folder ${folder} cannot be read: ${message(error)}.`,
+      `The setting workers (ERRAND_WORKERS) names ${path}, which ${reason}.`,
     )
   }
+  return entries
+    .filter((entry) => !entry.isDirectory() && isWorkerFile(entry.name))
+    .map((entry) => join(path, entry.name))
+    .sort()
+}
+
+function workerFile(path: string): string {
+  if (isWorkerFile(basename(path))) return path
+  throw new ErrandError(
+    'invalid-worker',
+    `The setting workers (ERRAND_WORKERS) names ${path}, which is neither a folder nor a .ts, .mts, .js or .mjs file.`,
+  )
+}
+
+function isWorkerFile(name: string): boolean {
+  return WORKER_FILE.test(name) && !DECLARATIONS.test(name)
 }
 
 async function importWorker(file: string, module: string): Promise<unknown> {
