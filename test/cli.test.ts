@@ -103,6 +103,22 @@ t.test('a malformed worker stops the start, with its file and its fault', async 
   t.notMatch(stdout, /Health/, 'it did not serve')
 })
 
+t.test('a module in a CommonJS package stops the start, with what to do', async (t) => {
+  for (const [file, source, name] of [
+    ['one.ts', "import 'node:fs'\nexport default {}", '.mts'],
+    ['two.js', 'export default {}', '.mjs'],
+  ] as const) {
+    const folder = t.testdir({ 'package.json': '{ "type": "commonjs" }', [file]: source })
+    const { code, stderr } = await errand(['serve', '--port', '0', '--workers', folder])
+    t.equal(code, 1)
+    t.match(stderr, `errand: ${join(folder, file)}:1:1 cannot be loaded: `)
+    t.match(
+      stderr,
+      `${join(folder, 'package.json')} says that such files are CommonJS: set "type": "module" there, or name the file ${name}.`,
+    )
+  }
+})
+
 t.test('a folder without a worker is remarked on', async (t) => {
   const folder = t.testdir({ 'README.md': '# Workers', lib: { 'helper.ts': 'export {}' } })
   const server = await ServerProcess.start(t, ['--workers', folder])

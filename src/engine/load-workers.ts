@@ -81,9 +81,9 @@ async function importWorker(file: string, module: string): Promise<unknown> {
   try {
     exported = await import(module)
   } catch (error) {
-    throw new ErrandError('invalid-worker', `${file} cannot be loaded: ${message(error)}.`, {
-      cause: error,
-    })
+    // Loaded when there is something to explain.
+    const { loadFault } = await import('./load-fault.ts')
+    throw new ErrandError('invalid-worker', await loadFault(file, error), { cause: error })
   }
   if (exported.default === undefined) {
     throw new ErrandError(

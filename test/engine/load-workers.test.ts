@@ -228,6 +228,50 @@ for (const [what, [source, fault]] of Object.entries(MALFORMED)) {
   })
 }
 
+t.test('a syntax error is named with its file, its line and its column', async (t) => {
+  for (const [file, source, place, fault] of [
+    ['a.ts', "const a: number = 1\nexport default { name: string 'a' }", ':2:31', 'Expected'],
+    ['enum.ts', 'export default {}\nenum A { B }', ':2:1', 'TypeScript enum is not supported'],
+    ['a.mts', 'export default {\n  name: }', ':2:9', 'Expression expected'],
+    ['a.mjs', 'export default {\n  name: }', ':2:9', "Unexpected token '}'"],
+    ['twice.mjs', 'let a = 1\nlet a = 2\nexport default {}', ':2:5', "Identifier 'a' has already"],
+    ['a.js', "export default {\n  name: 'a\n}", ':2:9', 'Invalid or unexpected token'],
+    ['none.mjs', "import { nope } from 'errand'", ':1:10', 'The requested module'],
+  ] as const) {
+    const path = join(outside(t, { [file]: source }), file)
+    const refusal = createApp({ workers: [path], builtins: false, logLevel: 'silent' })
+    const error = await refusal.catch((error: unknown) => error)
+    t.match(error, { code: 'invalid-worker' }, file)
+    const message = error instanceof Error ? error.message : ''
+    t.ok(message.startsWith(`${path}${place} cannot be loaded: ${fault}`), message)
+  }
+})
+
+t.test('a syntax error in a file that a worker imports is named with both', async (t) => {
+  const folder = outside(t, {
+    'one.ts': "import './lib/two.ts'\nexport default {}",
+    'lib/two.ts': '\nexport const two: = 2',
+  })
+  await t.rejects(createApp({ workers: [folder], builtins: false, logLevel: 'silent' }), {
+    code: 'invalid-worker',
+    message: `${join(folder, 'one.ts')} cannot be loaded: ${join(folder, 'lib/two.ts')}:2:19: `,
+  })
+})
+
+t.test('in a CommonJS package, modules go by the names of their files', async (t) => {
+  const folder = outside(t, {
+    'package.json': '{ "type": "commonjs" }',
+    'one.mts': defined('one', ': string'),
+    'two.mjs': defined('two'),
+    'three.js': plain.replace('export default', 'module.exports ='),
+  })
+  const app = await startApp(t, { workers: [folder], builtins: false })
+  for (const name of ['one', 'two']) {
+    t.match(await perform(app, name, { who: name }), { output: `hello ${name}` })
+  }
+  t.match(await perform(app, 'plain', { n: 1 }), { output: 2 })
+})
+
 t.test('a name that is taken names both files', async (t) => {
   const one = outside(t, { 'first.ts': defined('same') })
   const two = outside(t, { 'second.ts': defined('same') })
