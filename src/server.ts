@@ -6,6 +6,8 @@ import { ErrandError } from './task/errors.ts'
 
 /** Beyond the grace of running tasks, what closing may take, in milliseconds, before the process ends anyway. */
 const CLOSE_WITHIN_MS = 10_000
+/** Workers that are named when it starts. */
+const MAX_NAMED = 20
 
 /**
  * Serves until SIGTERM or SIGINT, then stops accepting, gives running tasks their grace and exits with 0. A
@@ -22,7 +24,13 @@ export async function serve(config: Config): Promise<void> {
     log.error({ err }, 'a promise was rejected and nobody looked'),
   )
   const graceful = closeWithGrace(
-    { delay: config.graceMs + CLOSE_WITHIN_MS, logger: false, skip: ['unhandledRejection'] },
+    {
+      delay: config.graceMs + CLOSE_WITHIN_MS,
+      logger: false,
+      skip: ['unhandledRejection'],
+      onSecondSignal: (signal) =>
+        log.warn({ signal, running: app.errand.running }, 'told twice: running tasks are left'),
+    },
     async ({ signal, err }) => {
       if (err !== undefined) log.fatal({ err }, 'an error that nothing caught: stopping')
       else
@@ -51,9 +59,15 @@ export async function serve(config: Config): Promise<void> {
     )
   }
   const url = urlOf(app.server)
+  const names = (await app.errand.workers()).map(({ worker }) => worker.name)
   process.stdout.write(
-    `Errand serves\n  API     ${url}/workers\n  Docs    ${url}/docs\n  Health  ${url}/healthz\n`,
+    `Errand serves\n  API      ${url}/workers\n  Docs     ${url}/docs\n  Health   ${url}/healthz\n  Workers  ${listed(names)}\n`,
   )
+}
+
+function listed(names: readonly string[]): string {
+  const more = names.length - MAX_NAMED
+  return names.slice(0, MAX_NAMED).join(', ') + (more > 0 ? ` and ${more} more` : '')
 }
 
 function urlOf(server: Server): string {

@@ -99,6 +99,17 @@ t.test('it says where the API, its documentation and its health are', async (t) 
   }
 })
 
+t.test('it names its workers, the first twenty of many', async (t) => {
+  const { server } = await start(t, '0')
+  await server.printed(/Workers +copyfile, deaf, ifconfig, reason, sleeper, until-told\n/)
+  const worker = (name: string) =>
+    `export default { name: '${name}', details: { description: 'One of many' }, perform() {} }`
+  const names = Array.from({ length: 30 }, (_, index) => `a${index + 10}`)
+  const folder = t.testdir(Object.fromEntries(names.map((name) => [`${name}.mjs`, worker(name)])))
+  const other = await ServerProcess.start(t, ['--workers', folder])
+  await other.printed(/Workers +a10, .*, a29 and 13 more\n/)
+})
+
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   t.test(`${signal} with nothing running ends it at once`, async (t) => {
     const { server } = await start(t, '1h')
@@ -190,6 +201,8 @@ t.test('a second signal ends it at once', async (t) => {
   server.signal('SIGTERM')
   const { code, tookMs } = await server.exit()
   t.not(code, 0, 'it did not end as it should have')
+  const line = server.stdout.split('\n').find((line) => line.includes('told twice')) ?? '{}'
+  t.match(JSON.parse(line), { signal: 'SIGTERM', running: 1, msg: /tasks are left/ })
   t.ok(tookMs < FEW_SECONDS, `in ${Math.round(tookMs)} ms`)
 })
 
