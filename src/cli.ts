@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { writeFile } from 'node:fs/promises'
 import { enableCompileCache } from 'node:module'
 import { Command, CommanderError } from 'commander'

@@ -20,6 +20,7 @@ const STOREYS: { readonly [storey: string]: readonly string[] } = {
   index: ['app', 'engine', 'task'],
   server: ['app', 'config', 'task'],
   'openapi-yaml': ['app'],
+  bin: ['cli'],
   cli: ['server', 'openapi-yaml', 'config', 'version', 'task'],
 }
 

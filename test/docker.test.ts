@@ -221,7 +221,7 @@ t.test('the image that the Dockerfile makes', async (t) => {
   const isThere = (path: string) => existsSync(build.path(image, path))
 
   t.test('it holds what runs, and nothing else', async (t) => {
-    t.ok(isThere('/app/dist/src/cli.js'))
+    t.ok(isThere('/app/dist/src/bin.js'))
     t.ok(isThere('/app/node_modules/fastify'))
     for (const path of ['src', 'test', 'node_modules/tap', 'node_modules/typescript', '.npmrc']) {
       t.notOk(isThere(`/app/${path}`), path)

@@ -84,6 +84,7 @@ t.test('the package as it is installed', async (t) => {
       'LICENSE',
       'CHANGELOG.md',
       'openapi.yaml',
+      'dist/src/bin.js',
       'dist/src/cli.js',
       'dist/src/index.js',
       'dist/src/index.d.ts',
