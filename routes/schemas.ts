@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import { STATUSES } from '../src/task/lifecycle.ts'
-import { PRIORITIES } from '../src/task/task.ts'
+import { ANSWER_TYPES, PRIORITIES } from '../src/task/task.ts'
 
 /** A date-time of RFC 3339 with milliseconds, in UTC. */
 const Time = (description: string) => Type.String({ format: 'date-time', description })
@@ -24,6 +24,18 @@ export const Progress = Type.Object(
   { $id: 'Progress', description: 'How far the task has come, in units of the worker’s own' },
 )
 
+export const Question = Type.Object(
+  {
+    request: Type.String(),
+    reference: Type.String({ description: 'The asker’s own' }),
+    type: Type.Unsafe<string>({ type: 'string', enum: [...ANSWER_TYPES] }),
+    expiresAt: Type.Optional(Time('When it is too late to answer')),
+    answeredBy: Type.Optional(Type.String()),
+    answeredAt: Type.Optional(Time('When it was answered')),
+  },
+  { $id: 'Question', description: 'What the task waits to have answered, or was' },
+)
+
 export const Status = Type.Unsafe<(typeof STATUSES)[number]>({
   type: 'string',
   enum: [...STATUSES],
@@ -39,6 +51,7 @@ const summary = {
   parent: Type.Optional(Type.String({ description: 'The task that started this one' })),
   restartOf: Type.Optional(Type.String({ description: 'The task that this one repeats' })),
   progress: Type.Optional(Type.Ref('Progress#')),
+  question: Type.Optional(Type.Ref('Question#')),
   notice: Type.Optional(Type.String({ description: 'What an operator should know about it now' })),
   createdAt: Time('When it was submitted'),
   runAt: Type.Optional(Time('The earliest time of its next attempt')),
@@ -136,10 +149,29 @@ export const Worker = Type.Object(
 )
 
 /** Every schema that others refer to, by its `$id`. */
-export const SHARED = [Failure, Progress, TaskSummary, SettledTask, Task, LogLine, Problem, Worker]
+export const SHARED = [
+  Failure,
+  Progress,
+  Question,
+  TaskSummary,
+  SettledTask,
+  Task,
+  LogLine,
+  Problem,
+  Worker,
+]
 
 export const IdParams = Type.Object({ id: Type.String({ description: 'The task’s id' }) })
 export const NameParams = Type.Object({ name: Type.String({ description: 'The worker’s name' }) })
+export const RespondBody = Type.Object(
+  {
+    response: Type.Unsafe<unknown>({ description: 'The answer, of the type that is asked for' }),
+    by: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 200, description: 'Who answers, for the record' }),
+    ),
+  },
+  { additionalProperties: false },
+)
 /** The query of a route that takes none: a misspelt option is refused everywhere. */
 export const NoQuery = Type.Object({}, { additionalProperties: false })
 

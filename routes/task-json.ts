@@ -1,5 +1,5 @@
 import { isTerminal } from '../src/task/lifecycle.ts'
-import type { LogEntry, Task } from '../src/task/task.ts'
+import type { LogEntry, Question, Task } from '../src/task/task.ts'
 
 const MILLISECONDS = Array.from({ length: 1_000 }, (_, ms) => `.${String(ms).padStart(3, '0')}Z`)
 let lastSecond = Number.NaN
@@ -32,12 +32,21 @@ export function toSummary(task: Task) {
     parent: task.parent,
     restartOf: task.restartOf,
     progress: task.progress,
+    question: task.question && toQuestion(task.question),
     notice: task.notice,
     createdAt: toTime(task.createdAt),
     runAt: toOptionalTime(task.runAt),
     startedAt: toOptionalTime(startedAt),
     finishedAt: toOptionalTime(finishedAt),
     durationMs: durationOf(task),
+  }
+}
+
+function toQuestion({ expiresAt, answeredAt, ...question }: Question) {
+  return {
+    ...question,
+    expiresAt: toOptionalTime(expiresAt),
+    answeredAt: toOptionalTime(answeredAt),
   }
 }
 

@@ -6,7 +6,7 @@ import { ACTIONS, type Action, isTerminal, STATUSES, type Status } from '../src/
 import type { TaskQuery } from '../src/task/store.ts'
 import type { Task } from '../src/task/task.ts'
 import { responses } from './openapi.ts'
-import { IdParams, NoQuery, WaitQuery } from './schemas.ts'
+import { IdParams, NoQuery, RespondBody, WaitQuery } from './schemas.ts'
 import { toSettled, toSummary, toTask } from './task-json.ts'
 import { hold, locate, parseWait } from './wait.ts'
 
@@ -57,6 +57,7 @@ export function taskRoutes(app: FastifyInstance, engine: Engine): void {
   )
   resultRoute(app, engine)
   for (const action of ACTIONS) actionRoute(app, engine, action)
+  respondRoute(app, engine)
   app.delete<Id>(
     '/tasks/:id',
     {
@@ -168,6 +169,30 @@ function actionRoute(app: FastifyInstance, engine: Engine, action: Action): void
       if (isTerminal(task.status)) return reply.send(toSettled(task))
       locate(reply, task.id)
       return reply.code(202).send(toSummary(task))
+    },
+  )
+}
+
+function respondRoute(app: FastifyInstance, engine: Engine): void {
+  app.post<Id & { Body: Static<typeof RespondBody> }>(
+    '/tasks/:id/respond',
+    {
+      schema: {
+        tags: ['Tasks'],
+        operationId: 'respondTask',
+        summary: 'Answer a task that waits for a person',
+        description:
+          'The first answer wins. GET /tasks?status=waiting lists what is asked. ' +
+          '409 once it was answered, 410 once its time has passed.',
+        params: IdParams,
+        querystring: NoQuery,
+        body: RespondBody,
+        response: responses({ 200: Type.Ref('SettledTask#') }),
+      },
+    },
+    async (request, reply) => {
+      const { response, by = `somebody at ${request.ip}` } = request.body
+      return reply.send(toSettled(await engine.respond(request.params.id, response, by)))
     },
   )
 }

@@ -1,6 +1,7 @@
 import { Alarm } from '../task/alarm.ts'
 import type { Egress } from '../task/egress.ts'
 import type { Report } from '../task/store.ts'
+import { type Asking, Suspension } from '../task/suspension.ts'
 import type { LogLevel } from '../task/task.ts'
 import { type StopReason, type TaskContext, type TaskLogger, TaskTimedOut } from '../task/worker.ts'
 
@@ -109,6 +110,10 @@ export class AttemptContext implements TaskContext {
     this.noteCheckpoint()
     while (this.#resumed !== undefined && this.#reason === undefined) await this.#resumed.promise
     if (this.#reason !== undefined) throw this.#reason
+  }
+
+  suspend(asking: Asking): Suspension {
+    return new Suspension(asking)
   }
 
   /** Why the attempt was told to end, or undefined. */

@@ -3,6 +3,7 @@ import { ErrandError, unknownTask } from '../task/errors.ts'
 import { type Action, holdsSlot, isTerminal } from '../task/lifecycle.ts'
 import type { Consumer, Inserted, StatusCounts, Store, TaskPage, TaskQuery } from '../task/store.ts'
 import type { LogEntry, NewTask, Task } from '../task/task.ts'
+import { notWaiting, toAnswerOutput } from './answer.ts'
 import { EventLog } from './events.ts'
 import { Executor } from './executor.ts'
 import { toFailure } from './failure.ts'
@@ -194,6 +195,31 @@ export class Engine {
    */
   async act(id: string, action: Action): Promise<Task> {
     return action === 'restart' ? this.#restart(await this.get(id)) : this.#store.act(id, action)
+  }
+
+  /**
+   * Answers a task that waits for one, and resolves with it, completed. The first answer wins.
+   *
+   * @param by who answers, for the record
+   * @throws {@link ErrandError} `invalid-answer`, after which the task goes on waiting; `already-answered`,
+   * `question-expired`, `action-not-allowed`
+   */
+  async respond(id: string, answer: unknown, by: string): Promise<Task> {
+    const task = await this.get(id)
+    if (task.status !== 'waiting') throw notWaiting(task)
+    const output = await toAnswerOutput(
+      this.#registry,
+      this.#registry.get(task.worker),
+      task,
+      answer,
+    )
+    try {
+      return await this.#store.answer(id, output, by)
+    } catch (error) {
+      // Somebody was faster.
+      const now = await this.get(id)
+      throw now.status === 'waiting' ? error : notWaiting(now)
+    }
   }
 
   /** Forgets a finished task. @throws {@link ErrandError} `task-not-finished` */

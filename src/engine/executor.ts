@@ -1,7 +1,14 @@
 import { type Json, toJson } from '../task/json.ts'
 import type { Action } from '../task/lifecycle.ts'
 import type { Performer } from '../task/store.ts'
-import type { Failure, Outcome, RetryPolicy, Task } from '../task/task.ts'
+import { type Asking, Suspension } from '../task/suspension.ts'
+import {
+  ANSWER_TYPES,
+  type Failure,
+  type Outcome,
+  type RetryPolicy,
+  type Task,
+} from '../task/task.ts'
 import { ServerStopping, TaskCanceled, TaskTimedOut } from '../task/worker.ts'
 import { Attempt, type AttemptSurroundings } from './attempt.ts'
 import { backoff } from './backoff.ts'
@@ -11,6 +18,10 @@ import type { RegisteredWorker, Registry } from './registry.ts'
 import { RunningAttempts } from './running.ts'
 import type { Threads } from './threads.ts'
 
+/** The longest request of a suspended task, in characters. */
+const MAX_QUESTION = 65_536
+/** The longest wait for an answer, in milliseconds: a hundred years. */
+const MAX_WITHIN_MS = 100 * 366 * 86_400_000
 /** How long a worker may take to say whether it takes an action, in milliseconds. */
 const SIGNAL_WITHIN_MS = 5_000
 /** How long an attempt may take to its first checkpoint before it is held to have none, in milliseconds. */
@@ -95,6 +106,7 @@ export class Executor {
     const { context, worker } = attempt
     // A cancel that came too late to stop the work leaves its result; a timeout does not.
     if (context.reason instanceof TaskTimedOut) return this.#fail(attempt, timedOut(context.reason))
+    if (returned instanceof Suspension) return this.#suspend(attempt, returned)
     const output = toOutput(returned, this.#options.maxOutput)
     if ('failure' in output) return this.#fail(attempt, output.failure)
     const fault = this.#options.registry.outputFault(worker.name, output.output)
@@ -104,6 +116,27 @@ export class Executor {
       message: `The worker's output does not fit its schema: ${fault}.`,
       retryable: false,
     })
+  }
+
+  #suspend(attempt: Attempt, { asking }: Suspension): Outcome {
+    const { worker } = attempt
+    const fault =
+      worker.definition.respond === undefined
+        ? `Worker ${worker.name} has suspended its task and has no respond to take an answer.`
+        : questionFault(asking)
+    if (fault !== undefined)
+      return this.#fail(attempt, { code: 'worker-error', message: fault, retryable: false })
+    const { request, reference = '', type = 'text', within, expired } = asking
+    const expiresAt = within === undefined ? undefined : Date.now() + within
+    return {
+      status: 'suspended',
+      question: { request, reference, type, expiresAt },
+      expired: {
+        code: expired?.code ?? 'not-answered',
+        message: expired?.message ?? 'Nobody answered in time.',
+        retryable: false,
+      },
+    }
   }
 
   #classifyThrown(attempt: Attempt, thrown: unknown): Outcome {
@@ -202,6 +235,19 @@ export class Executor {
 
 function isThenable(value: unknown): boolean {
   return typeof value === 'object' && value !== null && 'then' in value
+}
+
+/** What is wrong with a question that a worker asks, or undefined. */
+function questionFault({ request, reference = '', type, within }: Asking): string | undefined {
+  if (typeof request !== 'string' || typeof reference !== 'string')
+    return 'The request and the reference of a suspended task must be text.'
+  if (request.length > MAX_QUESTION || reference.length > MAX_QUESTION)
+    return `The request of a suspended task is longer than ${MAX_QUESTION} characters.`
+  if (type !== undefined && !ANSWER_TYPES.includes(type))
+    return `The answer of a suspended task must be one of ${ANSWER_TYPES.join(', ')}.`
+  if (within !== undefined && !(within > 0 && within <= MAX_WITHIN_MS))
+    return 'A suspended task must be answered within a number of milliseconds above 0.'
+  return undefined
 }
 
 function timedOut(reason: TaskTimedOut): Failure {

@@ -14,6 +14,7 @@ const MEMBERS = [
   'retry',
   'isolate',
   'perform',
+  'respond',
   'signal',
   'status',
 ]
@@ -79,6 +80,10 @@ export function parseDefinition(definition: unknown, source: string): AnyWorker 
   need(
     worker.signal === undefined || typeof worker.signal === 'function',
     'signal must be a function',
+  )
+  need(
+    worker.respond === undefined || typeof worker.respond === 'function',
+    'respond must be a function',
   )
   need(
     worker.status === undefined || typeof worker.status === 'function',

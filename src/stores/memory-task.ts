@@ -1,7 +1,7 @@
 import type { Json } from '../task/json.ts'
 import type { Status } from '../task/lifecycle.ts'
 import type { TaskLog } from '../task/log.ts'
-import type { Failure, NewTask, Progress, Task, TaskOptions } from '../task/task.ts'
+import type { Failure, NewTask, Progress, Question, Task, TaskOptions } from '../task/task.ts'
 
 /** A task as the memory store keeps it. One record a task: its size is most of what a task costs. */
 export class MemoryTask implements Task {
@@ -18,6 +18,7 @@ export class MemoryTask implements Task {
   readonly parent: string | undefined
   readonly restartOf: string | undefined
   readonly options: TaskOptions | undefined
+  question: Question | undefined
   notice: string | undefined
   readonly createdAt: number
   runAt: number | undefined

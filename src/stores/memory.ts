@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { ErrandError, unknownTask } from '../task/errors.ts'
+import type { Json } from '../task/json.ts'
 import { type Action, holdsSlot, isTerminal, route, type Status } from '../task/lifecycle.ts'
 import { TaskLog } from '../task/log.ts'
 import type {
@@ -15,7 +16,7 @@ import type {
   TaskQuery,
   Watcher,
 } from '../task/store.ts'
-import type { Failure, LogEntry, NewTask, Outcome, Task } from '../task/task.ts'
+import type { Failure, LogEntry, NewTask, Outcome, Question, Task } from '../task/task.ts'
 import { DueQueue } from './due-queue.ts'
 import { MemoryTask } from './memory-task.ts'
 import { TaskTable } from './task-table.ts'
@@ -28,6 +29,8 @@ const MAX_SLICE_MS = 50
 /** Removed tasks that are held at the least before they are swept. */
 const SWEEP_AT = 100
 
+type Settled = Exclude<Outcome, { status: 'suspended' }>
+
 /** Tasks in the memory of this process: nothing beside it is needed, and nothing outlives it. */
 export class MemoryStore implements Store {
   readonly #table = new TaskTable<MemoryTask>()
@@ -36,8 +39,10 @@ export class MemoryStore implements Store {
   #watchers: readonly Watcher[] = []
   readonly #due = new DueQueue<MemoryTask>(
     (task, at) => this.#onDue(task, at),
-    (task) => task.status === 'scheduled' || task.status === 'queued',
+    (task) => !holdsSlot(task.status) && !isTerminal(task.status),
   )
+  /** Why those that wait for an answer fail where none comes in time. */
+  readonly #expiries = new WeakMap<MemoryTask, Failure>()
   /** Finished tasks in the order they finished, from `#finishedHead` on; removed ones among them. */
   #finished: MemoryTask[] = []
   #finishedHead = 0
@@ -118,6 +123,19 @@ export class MemoryStore implements Store {
   async logs(id: string, fromIndex: number): Promise<readonly LogEntry[]> {
     const entries = this.#find(id).log?.entries ?? []
     return entries.filter((entry) => entry.index >= fromIndex)
+  }
+
+  async answer(id: string, output: Json, by: string): Promise<Task> {
+    const task = this.#find(id)
+    if (task.status !== 'waiting' || task.question === undefined) {
+      throw new ErrandError(
+        'action-not-allowed',
+        `Task ${id} is ${task.status}: it waits for no answer.`,
+      )
+    }
+    task.question = { ...task.question, answeredBy: by, answeredAt: Date.now() }
+    this.#settle(task, { status: 'completed', output })
+    return task
   }
 
   async remove(id: string): Promise<void> {
@@ -281,7 +299,22 @@ export class MemoryStore implements Store {
       if (task.status !== 'canceling') return this.#requeue(task, outcome.error, outcome.retryInMs)
       return this.#settle(task, { status: 'canceled', error: outcome.error })
     }
-    this.#settle(task, outcome)
+    if (outcome.status !== 'suspended') return this.#settle(task, outcome)
+    if (task.status === 'canceling') return this.#settle(task, canceled('while it ran'))
+    this.#suspend(task, outcome.question, outcome.expired)
+  }
+
+  #suspend(task: MemoryTask, question: Question, expired: Failure): void {
+    task.question = question
+    task.error = undefined
+    task.notice = undefined
+    task.progress = undefined
+    for (const step of route(task.status, 'waiting')) this.#move(task, step)
+    if (question.expiresAt !== undefined) {
+      this.#expiries.set(task, expired)
+      this.#due.add(question.expiresAt, task)
+    }
+    if (task.options?.deadline !== undefined) this.#due.add(task.options.deadline, task)
   }
 
   #requeue(task: MemoryTask, error: Failure, delayMs: number): void {
@@ -293,7 +326,7 @@ export class MemoryStore implements Store {
     this.#watchTimes(task)
   }
 
-  #settle(task: MemoryTask, outcome: Outcome): void {
+  #settle(task: MemoryTask, outcome: Settled): void {
     const steps = route(task.status, outcome.status)
     if (steps.length === 0) return
     if (outcome.status !== 'canceled') task.output = outcome.output
@@ -318,14 +351,10 @@ export class MemoryStore implements Store {
       if (task.attempt !== attempt) continue
       for (const step of route(task.status, 'canceling')) this.#move(task, step)
     }
-    this.#settleUnstarted(task, {
-      status: 'canceled',
-      error: {
-        code: 'canceled',
-        message: 'The task was canceled before it ran.',
-        retryable: false,
-      },
-    })
+    this.#settleUnstarted(
+      task,
+      canceled(task.status === 'waiting' ? 'while it waited' : 'before it ran'),
+    )
     return task
   }
 
@@ -335,6 +364,7 @@ export class MemoryStore implements Store {
   }
 
   #onDue(task: MemoryTask, at: number): void {
+    if (task.status === 'waiting') return this.#onExpired(task, at)
     if (task.status !== 'scheduled' && task.status !== 'queued') return
     if (task.runAt !== undefined && task.runAt <= at) {
       task.runAt = undefined
@@ -345,18 +375,21 @@ export class MemoryStore implements Store {
       return
     }
     if (task.options?.deadline === undefined || task.options.deadline > at) return
-    this.#settleUnstarted(task, {
-      status: 'failed',
-      error: {
-        code: 'deadline-exceeded',
-        message: 'The deadline passed before the task ran.',
-        retryable: false,
-      },
-    })
+    this.#settleUnstarted(task, { status: 'failed', error: pastDeadline('ran') })
+  }
+
+  #onExpired(task: MemoryTask, at: number): void {
+    const expired = this.#expiries.get(task)
+    const { expiresAt = Number.POSITIVE_INFINITY } = task.question ?? {}
+    if (expired !== undefined && expiresAt <= at)
+      return this.#settle(task, { status: 'failed', error: expired })
+    const { deadline = Number.POSITIVE_INFINITY } = task.options ?? {}
+    if (deadline <= at)
+      this.#settle(task, { status: 'failed', error: pastDeadline('was answered') })
   }
 
   /** Settles a task that no attempt holds, and takes it out of its queue. */
-  #settleUnstarted(task: MemoryTask, outcome: Outcome): void {
+  #settleUnstarted(task: MemoryTask, outcome: Settled): void {
     const wasReady = task.status === 'queued' && task.runAt === undefined
     this.#settle(task, outcome)
     // Only now: the queue tells the stale from the ready by their status.
@@ -408,6 +441,16 @@ function keyExpired(tasks: readonly NewTask[], kept: number): ErrandError {
 
 function shownKey(task: NewTask | undefined): string {
   return JSON.stringify(task?.idempotencyKey?.split('\0')[0])
+}
+
+function canceled(when: string): Settled {
+  const message = `The task was canceled ${when}.`
+  return { status: 'canceled', error: { code: 'canceled', message, retryable: false } }
+}
+
+function pastDeadline(what: string): Failure {
+  const message = `The deadline passed before the task ${what}.`
+  return { code: 'deadline-exceeded', message, retryable: false }
 }
 
 function notAllowed(task: Task, action: Action): ErrandError {

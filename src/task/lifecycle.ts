@@ -41,7 +41,13 @@ export const EDGES: { readonly [from in Status]: readonly Status[] } = {
  */
 const VIA: { readonly [from in Status]?: { readonly [to in Status]?: Status } } = {
   running: { canceled: 'canceling' },
-  paused: { completed: 'running', failed: 'running', queued: 'running', canceled: 'canceling' },
+  paused: {
+    completed: 'running',
+    failed: 'running',
+    queued: 'running',
+    waiting: 'running',
+    canceled: 'canceling',
+  },
 }
 
 /** The actions that a client can ask for on a task. */

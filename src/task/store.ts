@@ -1,3 +1,4 @@
+import type { Json } from './json.ts'
 import type { Action, Status } from './lifecycle.ts'
 import type { LogEntry, LogLevel, NewTask, Outcome, Progress, Task } from './task.ts'
 
@@ -118,6 +119,11 @@ export interface Store {
   report(id: string, report: Report): void
   /** The log lines kept, oldest first, from an index on. */
   logs(id: string, fromIndex: number): Promise<readonly LogEntry[]>
+  /**
+   * Settles a task that waits for an answer, from outside: only the first answer finds it `waiting`. Rejects
+   * with `action-not-allowed` where it is not.
+   */
+  answer(id: string, output: Json, by: string): Promise<Task>
   /** Forgets a finished task. */
   remove(id: string): Promise<void>
   /** Tells the watcher of every change from now on, until the returned function is called. */

@@ -67,6 +67,8 @@ export interface Task {
   /** The id of the task that this one repeats. */
   readonly restartOf?: string | undefined
   readonly options?: TaskOptions | undefined
+  /** What it waits to have answered, or was. */
+  readonly question?: Question | undefined
   /** What an operator should know about it now: that its worker does not let go, for one. */
   readonly notice?: string | undefined
   readonly createdAt: number
@@ -100,12 +102,30 @@ export interface NewTask {
   batchSize?: number | undefined
 }
 
+/** What the answer to a question must be. */
+export const ANSWER_TYPES = ['text', 'number', 'boolean', 'json'] as const
+
+/** What a person is asked, and once it was answered, who did and when. Times are epoch milliseconds. */
+export interface Question {
+  /** In words. */
+  readonly request: string
+  /** The asker's own, given back with the answer. */
+  readonly reference: string
+  readonly type: (typeof ANSWER_TYPES)[number]
+  /** When it is too late to answer. */
+  readonly expiresAt?: number | undefined
+  readonly answeredBy?: string | undefined
+  readonly answeredAt?: number | undefined
+}
+
 /** What one attempt yielded. */
 export type Outcome =
   | { status: 'completed'; output: Json }
   /** With `retryInMs` the task goes back to its queue, to be attempted again no sooner than that. */
   | { status: 'failed'; error: Failure; output?: Json | undefined; retryInMs?: number }
   | { status: 'canceled'; error: Failure }
+  /** The task waits for an answer and holds no slot; where none comes in time, it fails with `expired`. */
+  | { status: 'suspended'; question: Question; expired: Failure }
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 

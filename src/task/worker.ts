@@ -1,6 +1,7 @@
 import type { Static, TSchema } from 'typebox'
 import type { Egress } from './egress.ts'
 import type { Action } from './lifecycle.ts'
+import type { Asking, Suspension } from './suspension.ts'
 import type { RetryPolicy } from './task.ts'
 
 /**
@@ -35,7 +36,15 @@ export interface Worker<I extends TSchema = TSchema, O extends TSchema = TSchema
    * Performs one attempt. It may return the output or a promise of it, and throw {@link TaskError} or
    * anything else to fail.
    */
-  perform(input: Static<I>, task: TaskContext): Static<O> | Promise<Static<O>>
+  perform(
+    input: Static<I>,
+    task: TaskContext,
+  ): Static<O> | Suspension | Promise<Static<O> | Suspension>
+  /**
+   * The output that an answer makes of a task which `perform` has suspended. The first answer wins; throw
+   * {@link TaskError} to refuse one that is none, and the task goes on waiting.
+   */
+  respond?(answer: unknown, input: Static<I>): Static<O> | Promise<Static<O>>
   /**
    * Told of an action on a running task; returns whether the worker takes it. A worker without it takes a
    * cancel, takes pause and resume where the attempt calls {@link TaskContext.checkpoint}, and takes no
@@ -72,6 +81,11 @@ export interface TaskContext {
    * attempt was aborted. Call it between the steps of long work.
    */
   checkpoint(): Promise<void>
+  /**
+   * What to return from `perform` where the task has to wait for a person: `return task.suspend({ request:
+   * 'May I?' })`. It holds no slot meanwhile. Needs a worker with `respond`, and one that is not isolated.
+   */
+  suspend(asking: Asking): Suspension
 }
 
 export interface TaskLogger {

@@ -4,7 +4,16 @@ import { isDeepStrictEqual } from 'node:util'
 const ANY = '…'
 /** Members that name something made while the page is run: the real one takes the place of the one shown. */
 const NAMES = new Set(['id', 'TaskId', 'parent', 'restartOf', 'nextCursor'])
-const TIMES = new Set(['at', 'createdAt', 'runAt', 'startedAt', 'finishedAt', 'deadline'])
+const TIMES = new Set([
+  'at',
+  'createdAt',
+  'runAt',
+  'startedAt',
+  'finishedAt',
+  'deadline',
+  'expiresAt',
+  'answeredAt',
+])
 const NUMBERS = new Set(['durationMs', 'sleptMs', 'uptimeMs'])
 /** Members that depend on the moment, or on the release. */
 const IGNORED = new Set(['progress', 'version', 'Duration'])

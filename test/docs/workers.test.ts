@@ -7,6 +7,7 @@ import t from 'tap'
 import { loadWorkers, resolveErrand } from '../../src/engine/load-workers.ts'
 import { Registry } from '../../src/engine/registry.ts'
 import { makeApp } from '../app.ts'
+import { until } from '../until.ts'
 import { blocks, pages, root } from './markdown.ts'
 import { readmeHello } from './readme-hello.ts'
 
@@ -33,6 +34,10 @@ for (const { name, text } of workers) {
     if (worker?.example === undefined) return t.fail('it has no example')
     const app = await makeApp(t, { workers: [folder] })
     const { task } = await app.errand.submit(worker.name, worker.example)
+    if (worker.definition.respond !== undefined) {
+      await until(async () => (await app.errand.get(task.id)).status === 'waiting')
+      await app.errand.respond(task.id, true, 'ada')
+    }
     const settled = await app.errand.wait(task.id, 10_000)
     return t.match(settled, { status: 'completed', error: undefined })
   })

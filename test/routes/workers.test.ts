@@ -3,6 +3,7 @@ import { Type } from 'typebox'
 import { STATUSES } from '../../src/task/lifecycle.ts'
 import { defineWorker } from '../../src/task/worker.ts'
 import { echo, failing, Gate, isProblem, makeApp, submit } from '../app.ts'
+import { BUILTINS } from '../builtins.ts'
 import { until } from '../until.ts'
 
 interface WorkerJson {
@@ -38,7 +39,7 @@ t.test('the built-in workers are served unless told otherwise', async (t) => {
   const { workers } = (await app.inject('/workers')).json<{ workers: WorkerJson[] }>()
   t.match(
     workers.map(({ name }) => name),
-    ['copyfile', 'ifconfig', 'sleeper'],
+    BUILTINS,
   )
 })
 

@@ -1,7 +1,7 @@
 import type { Test } from 'tap'
 import { EDGES, INITIAL, type Status } from '../../src/task/lifecycle.ts'
 import type { InsertLimits, Performer, Store } from '../../src/task/store.ts'
-import type { NewTask, Outcome, Task } from '../../src/task/task.ts'
+import type { Failure, NewTask, Outcome, Task } from '../../src/task/task.ts'
 
 const LIMITS: InsertLimits = { maxQueued: 100, onLimit: 'queue' }
 let ids = 0
@@ -289,6 +289,63 @@ export function conformance(t: Test, makeStore: () => Promise<Store>): void {
     await statusOf(store, task.id, 'canceled')
   })
 
+  t.test('a suspended task holds no slot, and the first answer settles it', async (t) => {
+    const store = await open(t)
+    const performer = new ManualPerformer()
+    store.consume('w', 1, performer)
+    const expired: Failure = { code: 'late', message: 'too late', retryable: false }
+    const ask = {
+      status: 'suspended',
+      question: { request: 'q', reference: 'r', type: 'text' },
+      expired,
+    } as const
+    const suspend = async (more: Partial<NewTask> = {}, outcome: Outcome = ask) => {
+      const { task } = await insert(store, newTask(more))
+      const began = performer.running[0] ?? (await performer.next())
+      const waiting = statusOf(store, task.id, 'waiting')
+      performer.end(began, outcome)
+      return waiting
+    }
+    const first = await suspend()
+    const second = await suspend()
+    t.match(second, { status: 'waiting', question: { request: 'q', reference: 'r' }, attempt: 1 })
+    t.match(await store.counts('w'), { waiting: 2, running: 0 })
+    t.match(await store.list({ statuses: ['waiting'], worker: 'w', limit: 10 }), {
+      tasks: [{ id: second.id }, { id: first.id }],
+    })
+    await t.rejects(store.remove(first.id), { code: 'task-not-finished' })
+    await t.rejects(store.act(first.id, 'pause'), { code: 'action-not-allowed' })
+    const answers = await Promise.allSettled([
+      store.answer(first.id, { a: 1 }, 'ada'),
+      store.answer(first.id, { a: 2 }, 'bob'),
+    ])
+    t.match(answers, [
+      { status: 'fulfilled' },
+      { status: 'rejected', reason: { code: 'action-not-allowed' } },
+    ])
+    t.match(await store.get(first.id), {
+      status: 'completed',
+      output: { a: 1 },
+      question: { answeredBy: 'ada', answeredAt: Number },
+    })
+    t.match(await store.act(second.id, 'cancel'), {
+      status: 'canceled',
+      error: { code: 'canceled' },
+    })
+    await t.rejects(store.answer(second.id, null, 'ada'), { code: 'action-not-allowed' })
+    await t.rejects(store.answer('nobody', null, 'ada'), { code: 'unknown-task' })
+    const soon = { ...ask, question: { ...ask.question, expiresAt: Date.now() + 30 } }
+    const late = await suspend({}, soon)
+    t.match(await statusOf(store, late.id, 'failed'), { error: expired })
+    const due = await suspend({ options: { deadline: Date.now() + 60 } })
+    t.match(await statusOf(store, due.id, 'failed'), { error: { code: 'deadline-exceeded' } })
+    const { task: canceled } = await insert(store, newTask())
+    const began = performer.running[0] ?? (await performer.next())
+    await store.act(canceled.id, 'cancel')
+    performer.end(began, ask)
+    await statusOf(store, canceled.id, 'canceled')
+  })
+
   t.test('a scheduled task is queued at its time', async (t) => {
     const store = await open(t)
     const performer = new ManualPerformer()
@@ -523,7 +580,7 @@ export function conformance(t: Test, makeStore: () => Promise<Store>): void {
     const performer = new ManualPerformer()
     store.consume('w', 3, performer)
     const error = { ...failure, code: 'canceled' }
-    const outcomes: Outcome[] = [
+    const outcomes: Exclude<Outcome, { status: 'suspended' }>[] = [
       { status: 'completed', output: 1 },
       { status: 'failed', error: failure },
       { status: 'canceled', error },
