@@ -1,3 +1,4 @@
+import type { Json } from '../src/task/json.ts'
 import { isTerminal } from '../src/task/lifecycle.ts'
 import type { LogEntry, Question, Task } from '../src/task/task.ts'
 
@@ -55,10 +56,10 @@ export function toSettled(task: Task) {
   return Object.assign(toSummary(task), { output: task.output, error: task.error })
 }
 
-/** The whole task. */
-export function toTask(task: Task) {
+/** The whole task, with its input as it may be shown. */
+export function toTask(task: Task, input: Json) {
   return Object.assign(toSettled(task), {
-    input: task.input,
+    input,
     timeoutMs: task.options?.timeout,
     deadline: toOptionalTime(task.options?.deadline),
     retry: task.options?.retry,

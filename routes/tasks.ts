@@ -45,7 +45,9 @@ const ACTION_TEXT: { readonly [action in Action]: string } = {
 /** `/tasks`: the list, one task in its three forms, the actions, and forgetting. */
 export function taskRoutes(app: FastifyInstance, engine: Engine): void {
   listRoute(app, engine)
-  readRoute(app, engine, '', 'getTask', 'Read a task', 'Task#', toTask)
+  readRoute(app, engine, '', 'getTask', 'Read a task', 'Task#', (task) =>
+    toTask(task, engine.shownInput(task)),
+  )
   readRoute(
     app,
     engine,

@@ -23,6 +23,7 @@ import { type Config, checkExposure, isLoopback, readConfig, SETTINGS } from './
 import { Engine } from './engine/engine.ts'
 import { loadWorkers } from './engine/load-workers.ts'
 import { Registry } from './engine/registry.ts'
+import { Secrets } from './engine/secrets.ts'
 import { MemoryStore } from './stores/memory.ts'
 import { EgressPolicy } from './task/egress.ts'
 import { ErrandError } from './task/errors.ts'
@@ -79,6 +80,7 @@ export const errand: FastifyPluginAsync<AppOptions> = plugin(
       maxQueued: config.maxQueued,
       maxOutput: config.maxOutput,
       filesRoot: config.filesRoot,
+      secrets: new Secrets(config.secretsDir),
       egress: EgressPolicy.parse(config.egress),
     })
     app.decorate('errand', engine)

@@ -24,6 +24,8 @@ export interface Config {
   readonly auth: 'key' | 'none'
   /** The folder that workers keep file access within, absolute. */
   readonly filesRoot: string
+  /** The folder of files that are named after secrets, absolute. */
+  readonly secretsDir: string | undefined
   /** Where tasks may connect to: see {@link EgressPolicy.parse}. */
   readonly egress: string
   /** How long a finished task is kept, in milliseconds. */
@@ -103,6 +105,13 @@ export const SETTINGS: Table = {
     'FOLDER',
     '.',
     'Folder that workers keep file access within',
+    (text) => resolve(text),
+  ),
+  secretsDir: setting<string | undefined>(
+    'secrets-dir',
+    'FOLDER',
+    undefined,
+    'Folder of files that are named after secrets',
     (text) => resolve(text),
   ),
   egress: setting(

@@ -68,6 +68,14 @@ const CASES: { readonly [key in keyof Config]: Case } = {
     bad: [],
     fallback: process.cwd(),
   },
+  secretsDir: {
+    good: [
+      ['/run/secrets', '/run/secrets'],
+      ['below', resolve('below')],
+    ],
+    bad: [],
+    fallback: undefined,
+  },
   egress: {
     good: [
       ['deny:private', 'deny:private'],
@@ -173,6 +181,7 @@ t.test('the variables are the flags in capitals', async (t) => {
       'ERRAND_API_KEY',
       'ERRAND_AUTH',
       'ERRAND_FILES_ROOT',
+      'ERRAND_SECRETS_DIR',
       'ERRAND_EGRESS',
       'ERRAND_RETENTION',
       'ERRAND_MAX_FINISHED',

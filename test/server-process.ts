@@ -147,6 +147,10 @@ export class ServerProcess {
     return this.#child.stdout
   }
 
+  get stderr(): string {
+    return this.#child.stderr
+  }
+
   get hasExited(): boolean {
     return this.#child.hasExited
   }

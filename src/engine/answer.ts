@@ -3,6 +3,7 @@ import { type Json, toJson } from '../task/json.ts'
 import type { Task } from '../task/task.ts'
 import { isTaskError, toFailure } from './failure.ts'
 import { toOutput } from './output.ts'
+import { Redactor } from './redactor.ts'
 import type { RegisteredWorker, Registry } from './registry.ts'
 
 /**
@@ -21,7 +22,8 @@ export async function toAnswerOutput(
   if ('failure' in output) throw invalid(task, output.failure.message)
   const fault = registry.outputFault(worker.name, output.output)
   if (fault !== undefined) throw invalid(task, fault)
-  return output.output
+  const secrets = worker.secrets?.values(task.input) ?? []
+  return secrets.length === 0 ? output.output : new Redactor(secrets).json(output.output)
 }
 
 async function respond(

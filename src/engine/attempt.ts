@@ -3,6 +3,7 @@ import type { Report } from '../task/store.ts'
 import type { Task } from '../task/task.ts'
 import { AttemptContext, type AttemptHost } from './context.ts'
 import type { Logger } from './logger.ts'
+import { Redactor } from './redactor.ts'
 import type { RegisteredWorker } from './registry.ts'
 
 /** How long an attempt that was told to end may go on before its task says so, in milliseconds. */
@@ -22,6 +23,8 @@ export class Attempt implements AttemptHost {
   readonly context: AttemptContext
   /** Its place among the running: theirs to keep. */
   place = -1
+  /** Takes out the secrets of its input, where it has any. */
+  redactor: Redactor | undefined
   readonly #surroundings: AttemptSurroundings
   #patience: NodeJS.Timeout | undefined
 
@@ -43,7 +46,15 @@ export class Attempt implements AttemptHost {
   }
 
   report(report: Report): void {
-    this.#surroundings.report(this.task.id, report)
+    this.#surroundings.report(
+      this.task.id,
+      this.redactor === undefined ? report : redacted(report, this.redactor),
+    )
+  }
+
+  /** From now on these are taken out of whatever the attempt reports, yields or fails with. */
+  hide(secrets: readonly string[]): void {
+    if (secrets.length > 0) this.redactor = new Redactor(secrets)
   }
 
   /** An attempt that was told to end and does not says so on its task, since it holds its slot. */
@@ -63,4 +74,12 @@ export class Attempt implements AttemptHost {
     this.context.end()
     clearTimeout(this.#patience)
   }
+}
+
+function redacted(report: Report, redactor: Redactor): Report {
+  if (report.type === 'log') return { ...report, message: redactor.text(report.message) }
+  if (report.type === 'notice') return { ...report, notice: redactor.text(report.notice) }
+  const { progress } = report
+  if (progress.message === undefined) return report
+  return { ...report, progress: { ...progress, message: redactor.text(progress.message) } }
 }

@@ -1,5 +1,6 @@
 import type { EgressPolicy } from '../task/egress.ts'
 import { ErrandError, unknownTask } from '../task/errors.ts'
+import type { Json } from '../task/json.ts'
 import { type Action, holdsSlot, isTerminal } from '../task/lifecycle.ts'
 import type { Consumer, Inserted, StatusCounts, Store, TaskPage, TaskQuery } from '../task/store.ts'
 import type { LogEntry, NewTask, Task } from '../task/task.ts'
@@ -9,7 +10,9 @@ import { Executor } from './executor.ts'
 import { toFailure } from './failure.ts'
 import type { Logger } from './logger.ts'
 import { Pruner, type Retention } from './pruner.ts'
+import { REDACTED } from './redactor.ts'
 import type { RegisteredWorker, Registry } from './registry.ts'
+import type { Secrets } from './secrets.ts'
 import { newBatch, newRepeat, newTask, type SubmitOptions } from './submission.ts'
 import { Threads } from './threads.ts'
 import { type GiveUpSignal, Waiters } from './waiters.ts'
@@ -28,6 +31,8 @@ export interface EngineOptions {
   maxOutput: number
   /** The folder that workers keep file access within, absolute. */
   filesRoot: string
+  /** Where the secrets are that inputs refer to. */
+  secrets: Secrets
   /** Where tasks may connect to. */
   egress: EgressPolicy
 }
@@ -71,6 +76,7 @@ export class Engine {
     this.#executor = new Executor({
       registry: options.registry,
       threads: this.#threads,
+      secrets: options.secrets,
       log: options.log,
       filesRoot: options.filesRoot,
       egress: options.egress,
@@ -225,6 +231,13 @@ export class Engine {
   /** Forgets a finished task. @throws {@link ErrandError} `task-not-finished` */
   remove(id: string): Promise<void> {
     return this.#store.remove(id)
+  }
+
+  /** The input of a task as it may be shown: without its secrets. */
+  shownInput({ worker, input }: Task): Json {
+    // What a worker that is not here any more held to be secret, nobody knows.
+    if (!this.#registry.has(worker)) return REDACTED
+    return this.#registry.get(worker).secrets?.hide(input) ?? input
   }
 
   /** The log lines kept of a task, oldest first, from an index on. */

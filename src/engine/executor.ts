@@ -9,13 +9,16 @@ import {
   type RetryPolicy,
   type Task,
 } from '../task/task.ts'
-import { ServerStopping, TaskCanceled, TaskTimedOut } from '../task/worker.ts'
+import { ServerStopping, TaskCanceled, TaskError, TaskTimedOut } from '../task/worker.ts'
 import { Attempt, type AttemptSurroundings } from './attempt.ts'
 import { backoff } from './backoff.ts'
 import { stackOf, toFailure } from './failure.ts'
 import { outputOf, toOutput } from './output.ts'
+import type { Redactor } from './redactor.ts'
 import type { RegisteredWorker, Registry } from './registry.ts'
 import { RunningAttempts } from './running.ts'
+import { hasSecretRef, resolveSecretRefs } from './secret-refs.ts'
+import type { Secrets } from './secrets.ts'
 import type { Threads } from './threads.ts'
 
 /** The longest request of a suspended task, in characters. */
@@ -30,6 +33,7 @@ const CHECKPOINT_WITHIN_MS = 500
 export interface ExecutorOptions extends AttemptSurroundings {
   registry: Registry
   threads: Threads
+  secrets: Secrets
   /** The largest output, in characters of its JSON, roughly. */
   maxOutput: number
 }
@@ -94,9 +98,31 @@ export class Executor {
     }
   }
 
-  #perform({ worker, task, context }: Attempt): unknown {
+  #perform(attempt: Attempt): unknown {
+    const { task, worker } = attempt
+    if (hasSecretRef(task.input)) return this.#performWithSecrets(attempt)
     // A copy: what a worker does to its input must not reach the record, nor the next attempt.
     const input = toJson(task.input)
+    if (worker.secrets !== undefined) attempt.hide(worker.secrets.values(input))
+    return this.#performOn(attempt, input)
+  }
+
+  async #performWithSecrets(attempt: Attempt): Promise<unknown> {
+    const { task, worker, context } = attempt
+    const { registry, secrets } = this.#options
+    const resolved = await resolveSecretRefs(task.input, (name) => secrets.read(name))
+    attempt.hide([...resolved.secrets, ...(worker.secrets?.values(resolved.value) ?? [])])
+    const fault = registry.inputFault(worker.name, resolved.value)
+    if (fault !== undefined) {
+      throw new TaskError('invalid-input', `With its secrets, the input is refused: ${fault}.`, {
+        retryable: false,
+      })
+    }
+    if (context.reason !== undefined) throw context.reason
+    return this.#performOn(attempt, resolved.value)
+  }
+
+  #performOn({ worker, context }: Attempt, input: Json): unknown {
     if (worker.definition.isolate === 'thread')
       return this.#options.threads.perform(worker, input, context)
     return worker.definition.perform(input, context)
@@ -110,7 +136,10 @@ export class Executor {
     const output = toOutput(returned, this.#options.maxOutput)
     if ('failure' in output) return this.#fail(attempt, output.failure)
     const fault = this.#options.registry.outputFault(worker.name, output.output)
-    if (fault === undefined) return { status: 'completed', output: output.output }
+    if (fault === undefined) {
+      const { redactor } = attempt
+      return { status: 'completed', output: redactor?.json(output.output) ?? output.output }
+    }
     return this.#fail(attempt, {
       code: 'invalid-output',
       message: `The worker's output does not fit its schema: ${fault}.`,
@@ -152,17 +181,27 @@ export class Executor {
         error: { code: 'server-stopping', message: reason.message, retryable: true },
       }
     }
-    const failure = toFailure(thrown)
+    const { redactor } = attempt
+    const failure = withoutSecrets(toFailure(thrown), redactor)
     if (failure.code === 'worker-error') this.#logThrown(attempt, failure, thrown)
     const output = outputOf(thrown, this.#options.maxOutput)
-    return this.#fail(attempt, failure, output)
+    return this.#fail(
+      attempt,
+      failure,
+      output === undefined ? undefined : (redactor?.json(output) ?? output),
+    )
   }
 
   /** What a worker did not mean to throw is a defect of its own: its place belongs in the log. */
-  #logThrown({ task, worker }: Attempt, { message }: Failure, thrown: unknown): void {
+  #logThrown({ task, worker, redactor }: Attempt, { message }: Failure, thrown: unknown): void {
     const stack = stackOf(thrown)
     this.#options.log.warn(
-      { task: task.id, worker: worker.name, error: message, stack },
+      {
+        task: task.id,
+        worker: worker.name,
+        error: message,
+        stack: stack && (redactor?.text(stack) ?? stack),
+      },
       'worker threw',
     )
   }
@@ -206,7 +245,7 @@ export class Executor {
 
   /** What the worker's own `signal` says, or undefined where it has none or does not answer. */
   async #askWorker(
-    { worker, task, context }: Attempt,
+    { worker, task, context, redactor }: Attempt,
     action: Action,
   ): Promise<boolean | undefined> {
     if (worker.definition.signal === undefined) return undefined
@@ -221,7 +260,7 @@ export class Executor {
     try {
       return await Promise.race([worker.definition.signal(action, context), late])
     } catch (thrown) {
-      const { message } = toFailure(thrown)
+      const { message } = withoutSecrets(toFailure(thrown), redactor)
       this.#options.log.warn(
         { task: task.id, worker: worker.name, action, error: message },
         'worker threw in its signal',
@@ -231,6 +270,13 @@ export class Executor {
       clearTimeout(timer)
     }
   }
+}
+
+function withoutSecrets(failure: Failure, redactor: Redactor | undefined): Failure {
+  if (redactor === undefined) return failure
+  const { code, message, retryable } = failure
+  const isCodeSafe = redactor.text(code) === code
+  return { code: isCodeSafe ? code : 'worker-error', message: redactor.text(message), retryable }
 }
 
 function isThenable(value: unknown): boolean {

@@ -8,7 +8,10 @@ import { once } from '../task/once.ts'
 import type { RetryPolicy } from '../task/task.ts'
 import type { AnyWorker } from '../task/worker.ts'
 import { describe, toFaults } from './faults.ts'
+import { withPrefixItems } from './json-schema.ts'
 import { schemaFault } from './schema-fault.ts'
+import { SecretFields } from './secret-fields.ts'
+import { acceptingSecretRefs, hasSecretRef } from './secret-refs.ts'
 import { closed, invalid, parseDefinition, type Schema } from './worker-definition.ts'
 
 /** Tasks performed at once by a worker that does not say. */
@@ -28,6 +31,8 @@ export interface RegisteredWorker {
   /** The input's schema, closed: see {@link closed}. */
   readonly input: Schema
   readonly output: Schema
+  /** The members of its input that are never shown, where it has any. */
+  readonly secrets: SecretFields | undefined
   readonly example: unknown
   readonly timeout: number | undefined
   readonly retry: RetryPolicy
@@ -41,22 +46,9 @@ export interface RegisteredWorker {
 /** The workers of this process, by name, with their schemas compiled. */
 export class Registry {
   readonly #workers = new Map<string, Entry>()
-  readonly #ajv = formats.default(
-    new Ajv2020({
-      strict: false,
-      useDefaults: true,
-      coerceTypes: false,
-      removeAdditional: false,
-      // One fault at a time: all of a large body's faults could be as many as its members.
-      allErrors: false,
-      // Errors hold what they are about, so that a fault can name the member that was meant.
-      verbose: true,
-      validateFormats: true,
-      addUsedSchema: false,
-      // Schemas are checked when a worker is added; to do it here too would cost the first task its time.
-      validateSchema: false,
-    }),
-  )
+  readonly #ajv = newAjv()
+  /** Compiles schemas that take references to secrets: two of one `$id` cannot stand side by side. */
+  readonly #ajvOfRefs = once(newAjv)
 
   /**
    * Checks a definition and takes it in.
@@ -77,17 +69,21 @@ export class Registry {
     if (taken !== undefined) {
       throw invalid(source, `the name ${JSON.stringify(worker.name)} is taken by ${taken.source}`)
     }
-    const input = closed(worker.details.input ?? { type: 'object', properties: {} })
-    const output: Schema = worker.details.output ?? {}
+    const input = closed(toSchema(worker.details.input ?? { type: 'object', properties: {} }))
+    const output = toSchema(worker.details.output ?? {})
     const entry: Entry = {
       source,
       checkInput: once(() => this.#ajv.compile(input)),
+      checkInputOfRefs: once(() =>
+        this.#ajvOfRefs().compile(acceptingSecretRefs(toJson(input)) as Schema),
+      ),
       checkOutput: once(() => this.#ajv.compile(output)),
       worker: {
         name: worker.name,
         description: worker.details.description,
         input,
         output,
+        secrets: SecretFields.of(jsonOf(input) ?? {}),
         example: worker.details.example,
         timeout: worker.timeout,
         retry: { ...DEFAULT_RETRY, ...worker.retry },
@@ -100,6 +96,10 @@ export class Registry {
     if (origin.isBuiltin !== true) this.#checkSchemas(entry)
     this.#workers.set(worker.name, entry)
     return entry.worker
+  }
+
+  has(name: string): boolean {
+    return this.#workers.has(name)
   }
 
   /** @throws {@link ErrandError} `unknown-worker`, naming the nearest */
@@ -120,16 +120,24 @@ export class Registry {
    * @throws {@link ErrandError} `invalid-input`, with the member at fault
    */
   parseInput(name: string, value: unknown): Json {
-    const check = this.#entry(name).checkInput()
+    const entry = this.#entry(name)
+    const check = entry.checkInput()
     // A submit without a body is one with an empty object, where that is an input.
     const input = value === undefined && check({}) ? {} : inputToJson(value, name)
-    if (check(input)) return input
-    const faults = toFaults(check)
+    const checkThis = hasSecretRef(input) ? entry.checkInputOfRefs() : check
+    if (checkThis(input)) return input
+    const faults = toFaults(checkThis)
     throw new ErrandError(
       'invalid-input',
       `The input of worker ${name} is refused: ${describe(faults)}.`,
       { faults },
     )
+  }
+
+  /** Why an input whose references were resolved does not fit, or undefined where it does. */
+  inputFault(name: string, input: Json): string | undefined {
+    const check = this.#entry(name).checkInput()
+    return check(input) ? undefined : describe(toFaults(check))
   }
 
   /** Whether an empty object is an input, and so a submit may leave it out. */
@@ -164,6 +172,40 @@ export class Registry {
   }
 }
 
+/** As the validator takes it. What cannot be JSON stays, and is refused further on, with its place. */
+function toSchema(schema: Schema): Schema {
+  const json = jsonOf(schema)
+  const normal = json && withPrefixItems(json)
+  return normal === json ? schema : (normal as Schema)
+}
+
+function jsonOf(schema: Schema): Json | undefined {
+  try {
+    return toJson(schema)
+  } catch (error) {
+    if (error instanceof NotJson) return undefined
+    throw error
+  }
+}
+
+function newAjv(): Ajv2020 {
+  const ajv = new Ajv2020({
+    strict: false,
+    useDefaults: true,
+    coerceTypes: false,
+    removeAdditional: false,
+    // One fault at a time: all of a large body's faults could be as many as its members.
+    allErrors: false,
+    // Errors hold what they are about, so that a fault can name the member that was meant.
+    verbose: true,
+    validateFormats: true,
+    addUsedSchema: false,
+    // Schemas are checked when a worker is added; to do it here too would cost the first task its time.
+    validateSchema: false,
+  })
+  return formats.default(ajv)
+}
+
 /** Where a definition came from. */
 export interface WorkerOrigin {
   /** The URL of the module that default-exports it. */
@@ -178,6 +220,8 @@ export interface WorkerOrigin {
 interface Entry {
   worker: RegisteredWorker
   checkInput: () => ValidateFunction
+  /** As `checkInput`, where the input refers to secrets. */
+  checkInputOfRefs: () => ValidateFunction
   checkOutput: () => ValidateFunction
   source: string
 }

@@ -4,27 +4,8 @@ import type { Fault } from '../task/errors.ts'
 import { type Json, NotJson, toJson } from '../task/json.ts'
 import { didYouMean } from '../task/nearest.ts'
 import { describe, toFaults, toPointer } from './faults.ts'
+import { KEYWORDS } from './json-schema.ts'
 import type { Schema } from './worker-definition.ts'
-
-/** What the value of a keyword holds: a schema, a list of them, some by name, or none. */
-type Holds = 'schema' | 'list' | 'map' | 'none'
-
-/** The keywords of JSON Schema 2020-12, those of OpenAPI, and what the validator reads beside them. */
-const KEYWORDS: ReadonlyMap<string, Holds> = new Map([
-  ...named('list', 'allOf anyOf oneOf prefixItems'),
-  ...named('map', 'properties patternProperties dependentSchemas $defs definitions dependencies'),
-  ...named('schema', 'additionalProperties unevaluatedProperties propertyNames contentSchema'),
-  ...named('schema', 'items unevaluatedItems contains not if then else'),
-  ...named('none', '$schema $id $anchor $ref $dynamicRef $dynamicAnchor $vocabulary $comment'),
-  ...named('none', 'type enum const pattern minLength maxLength multipleOf'),
-  ...named('none', 'minimum maximum exclusiveMinimum exclusiveMaximum'),
-  ...named('none', 'minItems maxItems uniqueItems minContains maxContains'),
-  ...named('none', 'minProperties maxProperties required dependentRequired'),
-  ...named('none', 'title description default deprecated readOnly writeOnly examples'),
-  ...named('none', 'format contentEncoding contentMediaType'),
-  ...named('none', 'formatMinimum formatMaximum formatExclusiveMinimum formatExclusiveMaximum'),
-  ...named('none', 'nullable discriminator example externalDocs xml'),
-])
 
 /** Keywords of somebody's own, and marks that TypeBox may leave. */
 const EXTENSION = /^(?:x-|~)/
@@ -60,12 +41,6 @@ function formFault(ajv: Ajv2020, schema: Schema): Fault | undefined {
   // Of the alternatives that failed, the one that came farthest is the one that was meant.
   const depth = ({ instancePath }: ErrorObject) => instancePath.split('/').length
   const error = others.reduce((far, other) => (depth(other) > depth(far) ? other : far), first)
-  if (/\/items$/.test(error.instancePath) && Array.isArray(error.data)) {
-    return {
-      path: error.instancePath,
-      message: 'must be one schema for all items: prefixItems takes a list',
-    }
-  }
   return toFaults({ errors: [error] })[0]
 }
 
@@ -126,8 +101,4 @@ function compileFault(ajv: Ajv2020, schema: Schema, json: Json): Fault | undefin
     }
     return { path: '', message: `cannot be used: ${error.message}` }
   }
-}
-
-function named(holds: Holds, keywords: string): [string, Holds][] {
-  return keywords.split(' ').map((keyword) => [keyword, holds])
 }

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { Engine } from '../../src/engine/engine.ts'
 import { Registry } from '../../src/engine/registry.ts'
+import { Secrets } from '../../src/engine/secrets.ts'
 import { MemoryStore } from '../../src/stores/memory.ts'
 import { EgressPolicy } from '../../src/task/egress.ts'
 import { ErrandError } from '../../src/task/errors.ts'
@@ -116,6 +117,7 @@ class Subject {
       maxQueued: 10_000,
       maxOutput: 10_000,
       filesRoot: '/',
+      secrets: new Secrets(undefined, {}),
       egress: EgressPolicy.parse(''),
     })
     this.engine.start()

@@ -2,6 +2,7 @@ import type { Test } from 'tap'
 import { Engine, type EngineOptions } from '../../src/engine/engine.ts'
 import type { Logger } from '../../src/engine/logger.ts'
 import { Registry } from '../../src/engine/registry.ts'
+import { Secrets } from '../../src/engine/secrets.ts'
 import { MemoryStore } from '../../src/stores/memory.ts'
 import { EgressPolicy } from '../../src/task/egress.ts'
 import type { AnyWorker, TaskContext } from '../../src/task/worker.ts'
@@ -36,6 +37,7 @@ export function startEngine(
     maxQueued: 10_000,
     maxOutput: 1_000_000,
     filesRoot: '/',
+    secrets: new Secrets(undefined, {}),
     egress: EgressPolicy.parse(''),
     ...more,
   })

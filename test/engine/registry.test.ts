@@ -186,3 +186,11 @@ t.test('an unknown worker is answered with the nearest name', async (t) => {
     ['copyfile', 'ifconfig', 'sleeper'],
   )
 })
+
+t.test('a tuple of TypeBox is one of JSON Schema 2020-12', async (t) => {
+  const Pair = Type.Tuple([Type.String(), Type.Integer()])
+  const registry = registryOf(Type.Object({ pairs: Type.Array(Pair) }))
+  t.same(registry.parseInput('w', { pairs: [['a', 1]] }), { pairs: [['a', 1]] })
+  for (const pair of [['a'], ['a', 'b'], ['a', 1, 2]])
+    t.throws(() => registry.parseInput('w', { pairs: [pair] }), { code: 'invalid-input' })
+})

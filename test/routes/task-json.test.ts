@@ -41,7 +41,7 @@ t.test('what a task does not have is absent, never null', async (t) => {
   const createdAt = '2023-11-14T22:13:20.123Z'
   t.strictSame(onTheWire(toSummary(BARE)), { ...summary, createdAt })
   t.strictSame(onTheWire(toSettled(BARE)), { ...summary, createdAt })
-  t.strictSame(onTheWire(toTask(BARE)), { ...summary, createdAt, input: { text: 'x' } })
+  t.strictSame(onTheWire(toTask(BARE, BARE.input)), { ...summary, createdAt, input: { text: 'x' } })
 })
 
 t.test('what a task has is there, times as times', async (t) => {
@@ -59,7 +59,7 @@ t.test('what a task has is there, times as times', async (t) => {
     startedAt: 1_700_000_001_000,
     finishedAt: 1_700_000_002_500,
   }
-  t.strictSame(onTheWire(toTask(full)), {
+  t.strictSame(onTheWire(toTask(full, full.input)), {
     id: 'a',
     worker: 'echo',
     status: 'failed',
