@@ -96,6 +96,7 @@ export const Task = Type.Object(
     timeoutMs: Type.Optional(Type.Integer({ description: 'What one attempt may take' })),
     deadline: Type.Optional(Time('When it must have ended')),
     retry: Type.Optional(retry),
+    callback: Type.Optional(Type.String({ description: 'Where it is posted once it has settled' })),
   },
   { $id: 'Task', description: 'One piece of work given to a worker' },
 )
@@ -211,6 +212,12 @@ const submitQuery = {
     }),
   ),
   tags: Type.Optional(Type.String({ description: 'Separated by commas' })),
+  callback: Type.Optional(
+    Type.String({
+      maxLength: 2_048,
+      description: 'A URL to which the task is posted once it has settled, signed',
+    }),
+  ),
   onLimit: Type.Optional(
     Type.Unsafe<'queue' | 'reject'>({
       type: 'string',
@@ -256,6 +263,7 @@ export const SubmitBody = Type.Object(
       }),
     ),
     tags: Type.Optional(Type.Array(Type.String())),
+    callback: submitQuery.callback,
     onLimit: submitQuery.onLimit,
     idempotencyKey: Type.Optional(Type.String({ minLength: 1, maxLength: 255 })),
   },

@@ -52,11 +52,15 @@ function hasAny(query: object): boolean {
 }
 
 function parseCommon(
-  given: Pick<Body, 'priority' | 'delay' | 'runAt' | 'timeout' | 'deadline' | 'onLimit'>,
+  given: Pick<
+    Body,
+    'priority' | 'delay' | 'runAt' | 'timeout' | 'deadline' | 'onLimit' | 'callback'
+  >,
 ): SubmitOptions {
   const options: SubmitOptions = {}
   if (given.priority !== undefined) options.priority = given.priority
   if (given.onLimit !== undefined) options.onLimit = given.onLimit
+  if (given.callback !== undefined) options.callback = parseCallback(given.callback)
   if (given.timeout !== undefined) options.timeout = parseMs('timeout', given.timeout, 1)
   if (given.delay !== undefined) options.runAt = Date.now() + parseMs('delay', given.delay, 0)
   if (given.runAt !== undefined) {
@@ -73,6 +77,17 @@ function parseCommon(
     }
   }
   return options
+}
+
+/** As it is sent, without the fragment; credentials have no place in what every reader of the task sees. */
+function parseCallback(text: string): string {
+  const url = URL.parse(text)
+  if (url === null || !/^https?:$/.test(url.protocol))
+    throw refuse('callback', 'must be a URL of http or https')
+  if (url.username !== '' || url.password !== '')
+    throw refuse('callback', 'must not hold a user or a password')
+  url.hash = ''
+  return url.href
 }
 
 function parseMs(name: string, value: number | string, min: number): number {

@@ -63,6 +63,7 @@ export function toTask(task: Task, input: Json) {
     timeoutMs: task.options?.timeout,
     deadline: toOptionalTime(task.options?.deadline),
     retry: task.options?.retry,
+    callback: task.options?.callback,
   })
 }
 

@@ -42,7 +42,7 @@ export function workerRoutes(
   workers: readonly RegisteredWorker[],
 ): void {
   listRoutes(app, engine)
-  for (const worker of workers) submitRoutes(app, engine, worker)
+  for (const worker of workers) if (!worker.isInternal) submitRoutes(app, engine, worker)
   submitAnyRoute(app, engine)
 }
 

@@ -17,8 +17,10 @@ import { refuseUnknown } from '../routes/not-found.ts'
 import { describeApi } from '../routes/openapi.ts'
 import { sendClientError, sendProblem } from '../routes/problem.ts'
 import { SHARED } from '../routes/schemas.ts'
+import { toSettled, toTime } from '../routes/task-json.ts'
 import { taskRoutes } from '../routes/tasks.ts'
 import { workerRoutes } from '../routes/workers.ts'
+import { CALLBACK, callbackWorker, type Delivery } from './callbacks/callback-worker.ts'
 import { type Config, checkExposure, isLoopback, readConfig, SETTINGS } from './config.ts'
 import { Engine } from './engine/engine.ts'
 import { loadWorkers } from './engine/load-workers.ts'
@@ -27,7 +29,9 @@ import { Secrets } from './engine/secrets.ts'
 import { MemoryStore } from './stores/memory.ts'
 import { EgressPolicy } from './task/egress.ts'
 import { ErrandError } from './task/errors.ts'
+import { type Json, toJson } from './task/json.ts'
 import { didYouMean } from './task/nearest.ts'
+import type { Task } from './task/task.ts'
 import type { AnyWorker } from './task/worker.ts'
 import { version } from './version.ts'
 
@@ -72,6 +76,12 @@ export const errand: FastifyPluginAsync<AppOptions> = plugin(
     const { prefix = '' } = options as { prefix?: string }
     const config = withDefaults(options)
     const registry = await loadRegistry(options, app.log)
+    if (config.callbackSecrets.length > 0) {
+      registry.add(callbackWorker(config.callbackSecrets), 'the worker of callbacks', {
+        isBuiltin: true,
+        isInternal: true,
+      })
+    }
     const engine = new Engine({
       registry,
       store: new MemoryStore(),
@@ -81,6 +91,7 @@ export const errand: FastifyPluginAsync<AppOptions> = plugin(
       maxOutput: config.maxOutput,
       filesRoot: config.filesRoot,
       secrets: new Secrets(config.secretsDir),
+      callbacks: registry.has(CALLBACK) ? { worker: CALLBACK, toInput: toDelivery } : undefined,
       egress: EgressPolicy.parse(config.egress),
     })
     app.decorate('errand', engine)
@@ -90,6 +101,20 @@ export const errand: FastifyPluginAsync<AppOptions> = plugin(
   },
   { name: 'errand', fastify: '5.x' },
 )
+
+/** A finished task as its callback delivers it. */
+function toDelivery(task: Task, url: string): Json {
+  const delivery: Delivery = {
+    url,
+    messageId: `task_${task.id}`,
+    payload: {
+      type: `task.${task.status}`,
+      timestamp: toTime(task.finishedAt ?? task.createdAt),
+      data: toJson(toSettled(task)),
+    },
+  }
+  return toJson(delivery)
+}
 
 /** A server of the whole API and nothing else, not listening yet: `await createApp()`, then `listen`. */
 export async function createApp(options: AppOptions = {}): Promise<FastifyInstance> {

@@ -24,6 +24,8 @@ export interface Config {
   readonly auth: 'key' | 'none'
   /** The folder that workers keep file access within, absolute. */
   readonly filesRoot: string
+  /** What callbacks are signed with: `whsec_…` each. */
+  readonly callbackSecrets: readonly string[]
   /** The folder of files that are named after secrets, absolute. */
   readonly secretsDir: string | undefined
   /** Where tasks may connect to: see {@link EgressPolicy.parse}. */
@@ -106,6 +108,13 @@ export const SETTINGS: Table = {
     '.',
     'Folder that workers keep file access within',
     (text) => resolve(text),
+  ),
+  callbackSecrets: setting<readonly string[]>(
+    'callback-secret',
+    'SECRET',
+    '',
+    'What callbacks are signed with; several, separated by commas, while one is exchanged',
+    webhookSecrets,
   ),
   secretsDir: setting<string | undefined>(
     'secrets-dir',
@@ -292,6 +301,18 @@ function duration(maxMs: number, longest: string): (text: string) => number {
 function paths(text: string): readonly string[] {
   const named = text.split(',').map((path) => path.trim())
   return Object.freeze(named.filter((path) => path !== '').map((path) => resolve(path)))
+}
+
+/** As Standard Webhooks has them: `whsec_` and 24 to 64 bytes in base64. */
+function webhookSecrets(text: string): readonly string[] {
+  const secrets = text.split(',').map((secret) => secret.trim())
+  const given = secrets.filter((secret) => secret !== '')
+  for (const secret of given) {
+    const [, encoded = ''] = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(secret) ?? []
+    const { length } = Buffer.from(encoded, 'base64')
+    if (length < 24 || length > 64) fail('whsec_ and 24 to 64 bytes in base64')
+  }
+  return Object.freeze(given)
 }
 
 /** An empty variable is one that is not set; so is one that Kubernetes has set. */

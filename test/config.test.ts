@@ -68,6 +68,17 @@ const CASES: { readonly [key in keyof Config]: Case } = {
     bad: [],
     fallback: process.cwd(),
   },
+  callbackSecrets: {
+    good: [
+      [`whsec_${'A'.repeat(32)}`, [`whsec_${'A'.repeat(32)}`]],
+      [
+        `whsec_${'A'.repeat(32)}, whsec_${'B'.repeat(32)}`,
+        [`whsec_${'A'.repeat(32)}`, `whsec_${'B'.repeat(32)}`],
+      ],
+    ],
+    bad: ['secret', 'whsec_', 'whsec_AAAA', `whsec_${'A'.repeat(200)}`],
+    fallback: [],
+  },
   secretsDir: {
     good: [
       ['/run/secrets', '/run/secrets'],
@@ -181,6 +192,7 @@ t.test('the variables are the flags in capitals', async (t) => {
       'ERRAND_API_KEY',
       'ERRAND_AUTH',
       'ERRAND_FILES_ROOT',
+      'ERRAND_CALLBACK_SECRET',
       'ERRAND_SECRETS_DIR',
       'ERRAND_EGRESS',
       'ERRAND_RETENTION',

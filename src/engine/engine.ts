@@ -5,6 +5,7 @@ import { type Action, holdsSlot, isTerminal } from '../task/lifecycle.ts'
 import type { Consumer, Inserted, StatusCounts, Store, TaskPage, TaskQuery } from '../task/store.ts'
 import type { LogEntry, NewTask, Task } from '../task/task.ts'
 import { notWaiting, toAnswerOutput } from './answer.ts'
+import { type CallbackOptions, Callbacks } from './callbacks.ts'
 import { EventLog } from './events.ts'
 import { Executor } from './executor.ts'
 import { toFailure } from './failure.ts'
@@ -33,6 +34,8 @@ export interface EngineOptions {
   filesRoot: string
   /** Where the secrets are that inputs refer to. */
   secrets: Secrets
+  /** How callbacks are delivered; undefined: they are refused. */
+  callbacks: CallbackOptions | undefined
   /** Where tasks may connect to. */
   egress: EgressPolicy
 }
@@ -59,6 +62,7 @@ export class Engine {
   readonly #executor: Executor
   readonly #waiters = new Waiters()
   readonly #pruner: Pruner
+  readonly #callbacks: Callbacks
   readonly #maxQueued: number
   readonly #consumers = new Map<string, Consumer>()
   #stopping = false
@@ -71,6 +75,7 @@ export class Engine {
     this.#log = options.log
     this.events = new EventLog(options.log)
     this.#maxQueued = options.maxQueued
+    this.#callbacks = new Callbacks(options.callbacks, options)
     this.#pruner = new Pruner(options.store, options.retention, options.log)
     this.#threads = new Threads(options.egress)
     this.#executor = new Executor({
@@ -133,6 +138,7 @@ export class Engine {
    * `idempotency-mismatch`
    */
   async submit(worker: string, input: unknown, options: SubmitOptions = {}): Promise<Inserted> {
+    this.#checkPublic(worker)
     const task = newTask(this.#registry, worker, input, options)
     return only(await this.#insert(worker, [task], options))
   }
@@ -145,6 +151,7 @@ export class Engine {
     timeoutMs: number,
     signal?: GiveUpSignal,
   ): Promise<Inserted> {
+    this.#checkPublic(worker)
     const task = newTask(this.#registry, worker, input, options)
     // Before the task is inserted: it may have settled when this is told that it was.
     const waiter = this.#waiters.add(task.id, timeoutMs, signal)
@@ -163,6 +170,7 @@ export class Engine {
     inputs: readonly unknown[],
     options: SubmitOptions = {},
   ): Promise<readonly Inserted[]> {
+    this.#checkPublic(worker)
     const tasks = newBatch(this.#registry, worker, inputs, options)
     return this.#insert(worker, tasks, options)
   }
@@ -284,12 +292,19 @@ export class Engine {
     return this.worker(name)
   }
 
+  /** A worker that only Errand itself gives tasks to; anybody may have one of these repeated. */
+  #checkPublic(worker: string): void {
+    if (!this.#registry.get(worker).isInternal) return
+    throw new ErrandError('internal-worker', `Errand alone submits to worker ${worker}.`)
+  }
+
   #insert(
     worker: string,
     tasks: readonly NewTask[],
     options: SubmitOptions,
   ): Promise<readonly Inserted[]> {
     if (this.isStopping) throw stopping()
+    this.#callbacks.check(options.callback)
     const registered = this.#registry.get(worker)
     if (!this.#isEnabled(registered)) {
       throw new ErrandError(
@@ -345,6 +360,7 @@ export class Engine {
     }
     this.#waiters.settled(task)
     this.#pruner.finished()
+    if (task.options?.callback !== undefined) queueMicrotask(() => this.#callbacks.settled(task))
   }
 
   #willNotRun(task: Task): boolean {

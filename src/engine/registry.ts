@@ -37,6 +37,8 @@ export interface RegisteredWorker {
   readonly timeout: number | undefined
   readonly retry: RetryPolicy
   readonly definition: AnyWorker
+  /** Whether only Errand itself submits to it. */
+  readonly isInternal: boolean
   /** The URL of the module that default-exports it, where it came from a file. */
   readonly module: string | undefined
   maxNumTasks: number
@@ -88,6 +90,7 @@ export class Registry {
         timeout: worker.timeout,
         retry: { ...DEFAULT_RETRY, ...worker.retry },
         definition: worker,
+        isInternal: origin.isInternal === true,
         module,
         maxNumTasks: worker.maxNumTasks ?? DEFAULT_MAX_TASKS,
         enabled: true,
@@ -215,6 +218,8 @@ export interface WorkerOrigin {
    * To compile them all, and the schema of schemas to check them by, takes a third of the start.
    */
   isBuiltin?: boolean
+  /** Only Errand itself submits to it. */
+  isInternal?: boolean
 }
 
 interface Entry {

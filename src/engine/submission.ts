@@ -75,12 +75,15 @@ export function newRepeat(
   return { again, options }
 }
 
-function toTaskOptions({ timeout, deadline, retry }: TaskOptions): TaskOptions | undefined {
-  if (timeout === undefined && deadline === undefined && retry === undefined) return undefined
+function toTaskOptions(given: TaskOptions): TaskOptions | undefined {
+  const { timeout, deadline, retry, callback } = given
+  const isAny = (timeout ?? deadline ?? retry ?? callback) !== undefined
+  if (!isAny) return undefined
   return {
     ...(timeout !== undefined && { timeout }),
     ...(deadline !== undefined && { deadline }),
     ...(retry !== undefined && { retry }),
+    ...(callback !== undefined && { callback }),
   }
 }
 

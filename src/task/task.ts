@@ -38,6 +38,8 @@ export interface TaskOptions {
   /** When the task must have ended, in epoch milliseconds: queueing and retries included. */
   deadline?: number
   retry?: Partial<RetryPolicy>
+  /** Where the task is posted once it has settled: a URL. */
+  callback?: string
 }
 
 /** 9 is taken from the queue first, 0 last, as in JMS and AMQP. */

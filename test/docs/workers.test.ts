@@ -21,7 +21,9 @@ const modules = pages().flatMap((page) =>
 )
 const workers = modules.filter(({ text }) => /^export default (?:defineWorker\(|\{)/m.test(text))
 /** Those that use Errand as a package. */
-const applications = modules.filter((module) => !workers.includes(module))
+const applications = modules.filter(
+  (module) => !workers.includes(module) && /from 'errand'/.test(module.text),
+)
 
 t.ok(workers.length > 5, 'the pages write workers')
 
@@ -38,7 +40,7 @@ for (const { name, text } of workers) {
       await until(async () => (await app.errand.get(task.id)).status === 'waiting')
       await app.errand.respond(task.id, true, 'ada')
     }
-    const settled = await app.errand.wait(task.id, 10_000)
+    const settled = await app.errand.wait(task.id, 30_000)
     return t.match(settled, { status: 'completed', error: undefined })
   })
 }

@@ -118,6 +118,7 @@ class Subject {
       maxOutput: 10_000,
       filesRoot: '/',
       secrets: new Secrets(undefined, {}),
+      callbacks: undefined,
       egress: EgressPolicy.parse(''),
     })
     this.engine.start()

@@ -38,6 +38,7 @@ export function startEngine(
     maxOutput: 1_000_000,
     filesRoot: '/',
     secrets: new Secrets(undefined, {}),
+    callbacks: undefined,
     egress: EgressPolicy.parse(''),
     ...more,
   })
