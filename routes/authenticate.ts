@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { ErrandError } from '../src/task/errors.ts'
+import type { UserTokens } from './user-tokens.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -14,6 +15,8 @@ const LOOPBACK_HOST = /^(?:(?:[a-z\d-]+\.)*localhost|127(?:\.\d{1,3}){3}|\[::1\]
 export interface AuthenticateOptions {
   /** Whoever has it may do everything; undefined: no key is needed. */
   apiKey: string | undefined
+  /** Short-lived tokens that are as good as the key. */
+  tokens: UserTokens | undefined
   /** Refuse requests that name another host than loopback: a web page's that rebound its DNS name. */
   loopbackOnly: boolean
 }
@@ -23,13 +26,13 @@ export interface AuthenticateOptions {
  * and is let through without a key only where its config says `public: true`.
  */
 export function authenticate(app: FastifyInstance, options: AuthenticateOptions): void {
-  const { apiKey, loopbackOnly } = options
+  const { apiKey, tokens, loopbackOnly } = options
   const expected = apiKey === undefined ? undefined : digest(apiKey)
   app.addHook('onRequest', (request, _reply, done) => {
     done(
       expected === undefined
         ? refuseWithoutKey(request, loopbackOnly)
-        : refuseWithKey(request, expected),
+        : refuseWithKey(request, expected, tokens),
     )
   })
 }
@@ -68,10 +71,16 @@ function isForeignPage({ headers }: FastifyRequest): boolean {
   return host === undefined || host !== headers.host?.toLowerCase()
 }
 
-function refuseWithKey(request: FastifyRequest, expected: Buffer): ErrandError | undefined {
+function refuseWithKey(
+  request: FastifyRequest,
+  expected: Buffer,
+  tokens: UserTokens | undefined,
+): ErrandError | undefined {
   if (request.routeOptions.config.public === true) return undefined
   const { authorization = '' } = request.headers
-  if (isKey(bearerOf(authorization), expected)) return undefined
+  const bearer = bearerOf(authorization)
+  if (isKey(bearer, expected)) return undefined
+  if (bearer !== undefined && tokens?.isValid(bearer) === true) return undefined
   // A browser that has been told the key sends it with whatever request a page makes, of any site.
   if (isKey(passwordOf(authorization), expected)) return refuseForeignPage(request)
   return new ErrandError(

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { Server as TlsServer } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import swaggerUi from '@fastify/swagger-ui'
 import fastify, {
@@ -19,6 +20,7 @@ import { sendClientError, sendProblem } from '../routes/problem.ts'
 import { SHARED } from '../routes/schemas.ts'
 import { toSettled, toTime } from '../routes/task-json.ts'
 import { taskRoutes } from '../routes/tasks.ts'
+import { UserTokens } from '../routes/user-tokens.ts'
 import { workerRoutes } from '../routes/workers.ts'
 import { CALLBACK, callbackWorker, type Delivery } from './callbacks/callback-worker.ts'
 import { type Config, checkExposure, isLoopback, readConfig, SETTINGS } from './config.ts'
@@ -82,6 +84,8 @@ export const errand: FastifyPluginAsync<AppOptions> = plugin(
         isInternal: true,
       })
     }
+    const tokens = config.apiKey === undefined ? undefined : new UserTokens(config.apiKey)
+    if (tokens !== undefined) serveOwnAddresses(app, tokens, config.url)
     const engine = new Engine({
       registry,
       store: new MemoryStore(),
@@ -93,14 +97,34 @@ export const errand: FastifyPluginAsync<AppOptions> = plugin(
       secrets: new Secrets(config.secretsDir),
       callbacks: registry.has(CALLBACK) ? { worker: CALLBACK, toInput: toDelivery } : undefined,
       egress: EgressPolicy.parse(config.egress),
+      userToken: tokens && ((url) => tokens.issue(url)),
     })
     app.decorate('errand', engine)
     app.addHook('onReady', async () => engine.start())
     app.addHook('preClose', () => engine.stop(config.graceMs))
-    await app.register(api, { prefix, engine, registry, config })
+    await app.register(api, { prefix, engine, registry, config, tokens })
   },
   { name: 'errand', fastify: '5.x' },
 )
+
+/** Has tokens given out for the addresses that this server itself has, once it has them. */
+function serveOwnAddresses(
+  app: FastifyInstance,
+  tokens: UserTokens,
+  url: string | undefined,
+): void {
+  if (url !== undefined) tokens.serve(url)
+  app.addHook('onListen', async () => {
+    const scheme = app.server instanceof TlsServer ? 'https' : 'http'
+    for (const listening of app.addresses()) {
+      // A socket in the file system has no address that a URL could name.
+      if (typeof listening === 'string') continue
+      const { address, family, port } = listening
+      const host = family === 'IPv6' ? `[${address}]` : address
+      for (const name of [host, 'localhost']) tokens.serve(`${scheme}://${name}:${port}`)
+    }
+  })
+}
 
 /** A finished task as its callback delivers it. */
 function toDelivery(task: Task, url: string): Json {
@@ -193,17 +217,25 @@ async function loadRegistry(options: AppOptions, log: FastifyBaseLogger): Promis
 interface ApiOptions {
   engine: Engine
   registry: Registry
+  tokens: UserTokens | undefined
   config: Omit<Config, 'workers'>
 }
 
 /** Every route, behind one error handler and one authentication hook. */
-async function api(app: FastifyInstance, { engine, registry, config }: ApiOptions): Promise<void> {
+async function api(
+  app: FastifyInstance,
+  { engine, registry, config, tokens }: ApiOptions,
+): Promise<void> {
   const { apiKey } = config
   const docs = `${app.prefix}/docs`
   useCompilers(app)
   acceptJsonOnly(app)
   app.setErrorHandler(sendProblem)
-  authenticate(app, { apiKey, loopbackOnly: config.auth !== 'none' && isLoopback(config.host) })
+  authenticate(app, {
+    apiKey,
+    tokens,
+    loopbackOnly: config.auth !== 'none' && isLoopback(config.host),
+  })
   await refuseUnknown(app, docs)
   for (const schema of SHARED) app.addSchema(schema)
   await describeApi(app, version, apiKey !== undefined)

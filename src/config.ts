@@ -15,6 +15,8 @@ const PREFIX = 'ERRAND_'
 export interface Config {
   readonly host: string
   readonly port: number
+  /** The address at which others reach the server, where it is not the one it listens on. */
+  readonly url: string | undefined
   /** Where tasks live: `memory:`. */
   readonly store: string
   /** Folders of workers, and files of one, absolute. */
@@ -75,6 +77,14 @@ export const SETTINGS: Table = {
     isIP(text) !== 0 || /^[a-z0-9.-]+$/i.test(text) ? text : fail('an address or a host name'),
   ),
   port: setting('port', 'PORT', '8888', 'Port to listen on; 0 takes a free one', whole(0, 65_535)),
+  url: setting<string | undefined>(
+    'url',
+    'URL',
+    undefined,
+    'Address at which others reach the server, such as that of a proxy',
+    (text) =>
+      /^https?:$/.test(URL.parse(text)?.protocol ?? '') ? text : fail('a URL of http or https'),
+  ),
   store: setting('store', 'URL', 'memory:', 'Where tasks live: memory:', (text) =>
     text === 'memory:' ? text : fail('memory:'),
   ),

@@ -30,6 +30,11 @@ const CASES: { readonly [key in keyof Config]: Case } = {
     bad: ['-1', '65536', '80.5', '1e3', '0x50', 'http', ' 80', '80 '],
     fallback: 8_888,
   },
+  url: {
+    good: [['https://errand.example.com/base', 'https://errand.example.com/base']],
+    bad: ['errand.example.com', 'ftp://x', 'http://'],
+    fallback: undefined,
+  },
   store: {
     good: [['memory:', 'memory:']],
     bad: ['memory', 'mysql://localhost'],
@@ -187,6 +192,7 @@ t.test('the variables are the flags in capitals', async (t) => {
     [
       'ERRAND_HOST',
       'ERRAND_PORT',
+      'ERRAND_URL',
       'ERRAND_STORE',
       'ERRAND_WORKERS',
       'ERRAND_API_KEY',

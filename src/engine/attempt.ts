@@ -13,6 +13,7 @@ export interface AttemptSurroundings {
   log: Logger
   filesRoot: string
   egress: EgressPolicy
+  userToken: ((url: string) => string | undefined) | undefined
   report(id: string, report: Report): void
 }
 
@@ -38,6 +39,7 @@ export class Attempt implements AttemptHost {
         attempt: task.attempt,
         filesRoot: surroundings.filesRoot,
         egress: surroundings.egress,
+        userToken: surroundings.userToken,
         timeout: task.options?.timeout ?? worker.timeout,
         deadline: task.options?.deadline,
       },

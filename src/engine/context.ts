@@ -22,6 +22,8 @@ export interface AttemptOptions {
   attempt: number
   filesRoot: string
   egress: Egress
+  /** See {@link TaskContext.userToken}. */
+  userToken?: ((url: string) => string | undefined) | undefined
   /** Milliseconds that the attempt may take, pauses not counted. */
   timeout?: number | undefined
   /** Epoch milliseconds. */
@@ -110,6 +112,10 @@ export class AttemptContext implements TaskContext {
     this.noteCheckpoint()
     while (this.#resumed !== undefined && this.#reason === undefined) await this.#resumed.promise
     if (this.#reason !== undefined) throw this.#reason
+  }
+
+  userToken(url: string): string | undefined {
+    return this.#options.userToken?.(url)
   }
 
   suspend(asking: Asking): Suspension {

@@ -38,6 +38,8 @@ export interface EngineOptions {
   callbacks: CallbackOptions | undefined
   /** Where tasks may connect to. */
   egress: EgressPolicy
+  /** A token to call this very server with, for a URL of its own. */
+  userToken?: ((url: string) => string | undefined) | undefined
 }
 
 /** A worker as it stands. */
@@ -85,6 +87,7 @@ export class Engine {
       log: options.log,
       filesRoot: options.filesRoot,
       egress: options.egress,
+      userToken: options.userToken,
       maxOutput: options.maxOutput,
       report: (id, report) => this.#store.report(id, report),
     })

@@ -68,6 +68,11 @@ export interface TaskContext {
   /** Asked before a connection is opened: where tasks may connect to is the operator's to say. */
   readonly egress: Egress
   /**
+   * A token to call Errand's own API with as whoever submitted the task, for five minutes: sent as
+   * `Authorization: Bearer`. Undefined for every other address, where no key is needed, and in a worker thread.
+   */
+  userToken(url: string): string | undefined
+  /**
    * Aborted when the attempt must end; `signal.reason` is a {@link StopReason} that says why. Made on first
    * touch: most tasks never look, and an AbortController is not free.
    */
