@@ -86,6 +86,7 @@ export const errand: FastifyPluginAsync<AppOptions> = plugin(
     }
     const tokens = config.apiKey === undefined ? undefined : new UserTokens(config.apiKey)
     if (tokens !== undefined) serveOwnAddresses(app, tokens, config.url)
+    if (config.commands.length > 0) await loadCommands(registry, config.commands, app.log)
     const engine = new Engine({
       registry,
       store: new MemoryStore(),
@@ -190,12 +191,14 @@ function checkOptions(options: AppOptions): void {
     const hint = option === 'port' ? ': listen({ port }) takes it' : didYouMean(option, OPTIONS)
     throw new ErrandError('invalid-config', `${option} is no option of Errand${hint}.`)
   }
-  if (options.workers !== undefined && !Array.isArray(options.workers)) {
-    throw new ErrandError(
-      'invalid-config',
-      'The option workers must be a list of workers and folders, such as [hello].',
-    )
-  }
+  checkList(options, 'workers', 'workers and folders, such as [hello]')
+  checkList(options, 'commands', "files, such as ['commands.yaml']")
+}
+
+/** @throws {@link ErrandError} `invalid-config` */
+function checkList(options: AppOptions, option: 'workers' | 'commands', of: string): void {
+  if (options[option] === undefined || Array.isArray(options[option])) return
+  throw new ErrandError('invalid-config', `The option ${option} must be a list of ${of}.`)
 }
 
 async function loadRegistry(options: AppOptions, log: FastifyBaseLogger): Promise<Registry> {
@@ -212,6 +215,21 @@ async function loadRegistry(options: AppOptions, log: FastifyBaseLogger): Promis
     }
   }
   return registry
+}
+
+/** Takes in the workers that YAML files declare. */
+async function loadCommands(
+  registry: Registry,
+  files: readonly string[],
+  log: FastifyBaseLogger,
+): Promise<void> {
+  // Loaded where there are such files: YAML takes its time.
+  const { readCommands } = await import('./commands/read-commands.ts')
+  for (const file of files) {
+    const { workers, warnings } = await readCommands(file)
+    for (const { worker, source } of workers) registry.add(worker, source)
+    for (const warning of warnings) log.warn(warning)
+  }
 }
 
 interface ApiOptions {

@@ -21,6 +21,8 @@ export interface Config {
   readonly store: string
   /** Folders of workers, and files of one, absolute. */
   readonly workers: readonly string[]
+  /** YAML files of workers that run programs, absolute. */
+  readonly commands: readonly string[]
   readonly apiKey: string | undefined
   /** `none` says in so many words that nobody needs a key. */
   readonly auth: 'key' | 'none'
@@ -93,6 +95,13 @@ export const SETTINGS: Table = {
     'PATHS',
     '',
     'Folders of your own workers, or single files, separated by commas',
+    paths,
+  ),
+  commands: setting(
+    'commands',
+    'FILES',
+    '',
+    'YAML files of workers that run programs, separated by commas',
     paths,
   ),
   apiKey: setting<string | undefined>(

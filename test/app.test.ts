@@ -47,6 +47,13 @@ t.test('workers must be a list', async (t) => {
   }
 })
 
+t.test('commands must be a list', async (t) => {
+  await t.rejects(createApp(untyped({ logLevel: 'silent', commands: 'commands.yaml' })), {
+    code: 'invalid-config',
+    message: "The option commands must be a list of files, such as ['commands.yaml'].",
+  })
+})
+
 t.test('an address that others can reach needs one of two options, by their names', async (t) => {
   await t.rejects(createApp({ host: '0.0.0.0', logLevel: 'silent' }), {
     code: 'invalid-config',

@@ -49,6 +49,15 @@ const CASES: { readonly [key in keyof Config]: Case } = {
     bad: [],
     fallback: [],
   },
+  commands: {
+    good: [
+      ['one.yaml', [resolve('one.yaml')]],
+      ['one.yaml, /two/../three.yaml ,,', [resolve('one.yaml'), '/three.yaml']],
+      [',', []],
+    ],
+    bad: [],
+    fallback: [],
+  },
   apiKey: {
     good: [
       ['12345678', '12345678'],
@@ -195,6 +204,7 @@ t.test('the variables are the flags in capitals', async (t) => {
       'ERRAND_URL',
       'ERRAND_STORE',
       'ERRAND_WORKERS',
+      'ERRAND_COMMANDS',
       'ERRAND_API_KEY',
       'ERRAND_AUTH',
       'ERRAND_FILES_ROOT',
