@@ -2,6 +2,7 @@ import { benchCommand } from './command.ts'
 import { benchHttp } from './http.ts'
 import { benchMemory } from './memory.ts'
 import { benchPages } from './pages.ts'
+import { benchRest } from './rest.ts'
 import { canPin } from './server-process.ts'
 import { benchStart } from './start.ts'
 
@@ -11,6 +12,7 @@ const all = {
   memory: benchMemory,
   pages: benchPages,
   command: benchCommand,
+  rest: benchRest,
 }
 const asked = process.argv.slice(2)
 const pinned = canPin ? 'server and load on one core each' : 'not pinned'

@@ -48,7 +48,7 @@ declare module 'fastify' {
 export interface AppOptions extends Partial<Omit<Config, 'host' | 'port' | 'workers'>> {
   /** Your own workers: definitions, and folders or files to load them from. */
   workers?: readonly (AnyWorker | string)[]
-  /** Whether copyfile, ifconfig and sleeper are served too; true unless told otherwise. */
+  /** Whether the built-in workers are served too; true unless told otherwise. */
   builtins?: boolean
   /** The address that will be listened on: without a key, on loopback, only local names are answered. */
   host?: string
