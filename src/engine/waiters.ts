@@ -1,5 +1,8 @@
 import type { Task } from '../task/task.ts'
 
+/** Most tasks that somebody waits for settle within this time, in milliseconds, and need no timer. */
+const SOON_MS = 5
+
 /** What ends a wait early: an AbortSignal, or what is cheaper to make and does as much. */
 export interface GiveUpSignal {
   readonly aborted: boolean
@@ -8,28 +11,66 @@ export interface GiveUpSignal {
 }
 
 /** One who waits for a task, until {@link Waiters.remove}. */
-export interface Waiter {
+export class Waiter {
   readonly id: string
   /** Resolves with the task once it has settled, or with undefined once the wait is over. */
   readonly settled: Promise<Task | undefined>
-  readonly resolve: (task: Task | undefined) => void
-  readonly giveUp: () => void
-  readonly signal: GiveUpSignal | undefined
-  readonly timer: NodeJS.Timeout
+  readonly #until: number
+  readonly #signal: GiveUpSignal | undefined
+  #resolve: (task: Task | undefined) => void = () => {}
+  #giveUp: (() => void) | undefined
+  #timer: NodeJS.Timeout | undefined
+  #isOver = false
+
+  /** {@link Waiter.arm} is called some milliseconds later: a timer and a listener are not free. */
+  constructor(id: string, timeoutMs: number, signal: GiveUpSignal | undefined) {
+    this.id = id
+    this.#until = performance.now() + timeoutMs
+    this.#signal = signal
+    this.settled = new Promise((resolve) => {
+      this.#resolve = resolve
+    })
+  }
+
+  resolve(task: Task | undefined): void {
+    this.#isOver = true
+    this.#resolve(task)
+  }
+
+  /** Ends the wait at its time, and at its signal. */
+  arm(): void {
+    if (this.#isOver) return
+    const left = this.#until - performance.now()
+    if (left <= 0 || this.#signal?.aborted === true) return this.resolve(undefined)
+    const giveUp = () => this.resolve(undefined)
+    this.#giveUp = giveUp
+    this.#timer = setTimeout(giveUp, left)
+    this.#signal?.addEventListener('abort', giveUp)
+  }
+
+  /** Lets go of the timer and the signal. */
+  disarm(): void {
+    this.#isOver = true
+    if (this.#giveUp === undefined) return
+    clearTimeout(this.#timer)
+    this.#signal?.removeEventListener('abort', this.#giveUp)
+  }
 }
 
 /** Those who wait for tasks to settle. Most tasks have none, and of the others nearly all have one. */
 export class Waiters {
   readonly #byTask = new Map<string, Waiter | Set<Waiter>>()
+  #fresh: Waiter[] = []
+  #armSoon: NodeJS.Timeout | undefined
 
   /** @param timeoutMs after which the wait is over */
   add(id: string, timeoutMs: number, signal?: GiveUpSignal): Waiter {
-    const { promise, resolve } = Promise.withResolvers<Task | undefined>()
-    const giveUp = () => resolve(undefined)
-    const timer = setTimeout(giveUp, timeoutMs)
-    const waiter: Waiter = { id, settled: promise, resolve, giveUp, signal, timer }
-    if (signal?.aborted === true) giveUp()
-    else signal?.addEventListener('abort', giveUp)
+    const waiter = new Waiter(id, timeoutMs, signal)
+    if (timeoutMs <= SOON_MS || signal?.aborted === true) waiter.arm()
+    else {
+      this.#fresh.push(waiter)
+      this.#armSoon ??= setTimeout(() => this.#arm(), SOON_MS)
+    }
     const waiting = this.#byTask.get(id)
     if (waiting === undefined) this.#byTask.set(id, waiter)
     else if (waiting instanceof Set) waiting.add(waiter)
@@ -37,10 +78,9 @@ export class Waiters {
     return waiter
   }
 
-  /** Lets go of the timer and the signal, whether the wait is over or not. */
+  /** Whether the wait is over or not. */
   remove(waiter: Waiter): void {
-    clearTimeout(waiter.timer)
-    waiter.signal?.removeEventListener('abort', waiter.giveUp)
+    waiter.disarm()
     const waiting = this.#byTask.get(waiter.id)
     if (waiting === waiter) this.#byTask.delete(waiter.id)
     if (!(waiting instanceof Set)) return
@@ -52,7 +92,6 @@ export class Waiters {
     if (this.#byTask.size === 0) return
     const waiting = this.#byTask.get(task.id)
     if (waiting === undefined) return
-    this.#byTask.delete(task.id)
     if (!(waiting instanceof Set)) return waiting.resolve(task)
     for (const waiter of waiting) waiter.resolve(task)
   }
@@ -65,5 +104,12 @@ export class Waiters {
   /** The ids that somebody waits for. */
   ids(): string[] {
     return [...this.#byTask.keys()]
+  }
+
+  #arm(): void {
+    this.#armSoon = undefined
+    const fresh = this.#fresh
+    this.#fresh = []
+    for (const waiter of fresh) waiter.arm()
   }
 }

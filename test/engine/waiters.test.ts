@@ -58,7 +58,7 @@ t.test('a wait is over at its time, and at its signal, before or after it began'
   const gone = waiters.add('one', LONG, controller.signal)
   controller.abort()
   const goneBefore = waiters.add('one', LONG, controller.signal)
-  t.same(await told([gone, goneBefore]), [undefined, undefined])
+  t.same(await Promise.all([gone.settled, goneBefore.settled]), [undefined, undefined])
   for (const waiter of [late, gone, goneBefore]) waiters.remove(waiter)
   t.same(waiters.ids(), [])
 })
