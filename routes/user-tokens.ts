@@ -10,20 +10,23 @@ const FORM = /^errand\.([0-9a-z]{1,12})\.([A-Za-z0-9_-]{43})$/
  */
 export class UserTokens {
   readonly #key: string
-  readonly #origins = new Set<string>()
+  readonly #places = new Set<string>()
 
   constructor(key: string) {
     this.#key = key
   }
 
-  /** From now on, tokens are given out for this origin: `https://errand.example.com`, for one. */
-  serve(origin: string): void {
-    this.#origins.add(new URL(origin).origin)
+  /** From now on, tokens are given out for what is below this URL: `https://example.com/errand`, for one. */
+  serve(url: string): void {
+    const { href } = new URL(url)
+    this.#places.add(href.endsWith('/') ? href : `${href}/`)
   }
 
   /** A token for a URL of this server, or undefined where it is another's. */
   issue(url: string): string | undefined {
-    if (!this.#origins.has(URL.parse(url)?.origin ?? '')) return undefined
+    const { origin = '', pathname = '' } = URL.parse(url) ?? {}
+    const asked = `${origin}${pathname}/`
+    if (![...this.#places].some((place) => asked.startsWith(place))) return undefined
     const expires = (Math.floor(Date.now() / 1_000) + LIFETIME_S).toString(36)
     return `errand.${expires}.${this.#sign(expires)}`
   }

@@ -5,6 +5,8 @@ import { isTaskError, toFailure } from './failure.ts'
 import { toOutput } from './output.ts'
 import { Redactor } from './redactor.ts'
 import type { RegisteredWorker, Registry } from './registry.ts'
+import { resolveSecretRefs } from './secret-refs.ts'
+import type { Secrets } from './secrets.ts'
 
 /**
  * The output that an answer makes of a task that waits for one.
@@ -13,29 +15,32 @@ import type { RegisteredWorker, Registry } from './registry.ts'
  */
 export async function toAnswerOutput(
   registry: Registry,
+  secrets: Secrets,
   worker: RegisteredWorker,
   task: Task,
   answer: unknown,
 ): Promise<Json> {
-  const returned = await respond(worker, task, answer)
+  const resolved = await resolveSecretRefs(task.input, (name) => secrets.read(name))
+  const returned = await respond(worker, task, resolved.value, answer)
   const output = toOutput(returned)
   if ('failure' in output) throw invalid(task, output.failure.message)
   const fault = registry.outputFault(worker.name, output.output)
   if (fault !== undefined) throw invalid(task, fault)
-  const secrets = worker.secrets?.values(task.input) ?? []
-  return secrets.length === 0 ? output.output : new Redactor(secrets).json(output.output)
+  const hidden = [...resolved.secrets, ...(worker.secrets?.values(resolved.value) ?? [])]
+  return hidden.length === 0 ? output.output : new Redactor(hidden).json(output.output)
 }
 
 async function respond(
   { name, definition }: RegisteredWorker,
   task: Task,
+  input: Json,
   answer: unknown,
 ): Promise<unknown> {
   if (definition.respond === undefined) {
     throw new ErrandError('action-not-allowed', `Worker ${name} takes no answers.`)
   }
   try {
-    return await definition.respond(answer, toJson(task.input))
+    return await definition.respond(answer, toJson(input))
   } catch (thrown) {
     const { message } = toFailure(thrown)
     if (isTaskError(thrown)) throw invalid(task, message)

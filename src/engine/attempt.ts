@@ -26,6 +26,7 @@ export class Attempt implements AttemptHost {
   place = -1
   /** Takes out the secrets of its input, where it has any. */
   redactor: Redactor | undefined
+  readonly #hidden: string[] = []
   readonly #surroundings: AttemptSurroundings
   #patience: NodeJS.Timeout | undefined
 
@@ -39,7 +40,7 @@ export class Attempt implements AttemptHost {
         attempt: task.attempt,
         filesRoot: surroundings.filesRoot,
         egress: surroundings.egress,
-        userToken: surroundings.userToken,
+        userToken: (url) => this.#userToken(url),
         timeout: task.options?.timeout ?? worker.timeout,
         deadline: task.options?.deadline,
       },
@@ -56,7 +57,9 @@ export class Attempt implements AttemptHost {
 
   /** From now on these are taken out of whatever the attempt reports, yields or fails with. */
   hide(secrets: readonly string[]): void {
-    if (secrets.length > 0) this.redactor = new Redactor(secrets)
+    if (secrets.length === 0) return
+    this.#hidden.push(...secrets)
+    this.redactor = new Redactor(this.#hidden)
   }
 
   /** An attempt that was told to end and does not says so on its task, since it holds its slot. */
@@ -70,6 +73,13 @@ export class Attempt implements AttemptHost {
         'worker ignores its signal and holds its slot',
       )
     }, PATIENCE_MS)
+  }
+
+  /** It is as good as a key: what the worker says must not show it. */
+  #userToken(url: string): string | undefined {
+    const token = this.#surroundings.userToken?.(url)
+    if (token !== undefined) this.hide([token])
+    return token
   }
 
   end(): void {

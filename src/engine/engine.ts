@@ -64,6 +64,7 @@ export class Engine {
   readonly #executor: Executor
   readonly #waiters = new Waiters()
   readonly #pruner: Pruner
+  readonly #secrets: Secrets
   readonly #callbacks: Callbacks
   readonly #maxQueued: number
   readonly #consumers = new Map<string, Consumer>()
@@ -77,6 +78,7 @@ export class Engine {
     this.#log = options.log
     this.events = new EventLog(options.log)
     this.#maxQueued = options.maxQueued
+    this.#secrets = options.secrets
     this.#callbacks = new Callbacks(options.callbacks, options)
     this.#pruner = new Pruner(options.store, options.retention, options.log)
     this.#threads = new Threads(options.egress)
@@ -226,6 +228,7 @@ export class Engine {
     if (task.status !== 'waiting') throw notWaiting(task)
     const output = await toAnswerOutput(
       this.#registry,
+      this.#secrets,
       this.#registry.get(task.worker),
       task,
       answer,
@@ -330,7 +333,7 @@ export class Engine {
     if (!this.#executor.isRunning(task.id)) {
       throw new ErrandError(
         'action-not-allowed',
-        `Task ${task.id} is ${task.status}: it has not run yet.`,
+        `Task ${task.id} is ${task.status}: only a running or a finished task can be restarted.`,
       )
     }
     if (await performer.act(task, 'restart')) return this.get(task.id)

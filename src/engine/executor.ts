@@ -90,11 +90,25 @@ export class Executor {
       // Most of what is quick is not a promise, and to await it would cost another turn.
       return this.#classifyOutput(attempt, isThenable(returned) ? await returned : returned)
     } catch (thrown) {
-      return this.#classifyThrown(attempt, thrown)
+      return this.#outcomeOfThrown(attempt, thrown)
     } finally {
       attempt.end()
       this.#attempts.remove(attempt)
       if (this.#attempts.size === 0) this.#onIdle?.()
+    }
+  }
+
+  /** An attempt yields an outcome, even where to make one of what was thrown goes wrong: its slot depends on it. */
+  #outcomeOfThrown(attempt: Attempt, thrown: unknown): Outcome {
+    try {
+      return this.#classifyThrown(attempt, thrown)
+    } catch (broken) {
+      this.#options.log.error(
+        { task: attempt.task.id, name: broken instanceof Error ? broken.name : typeof broken },
+        'the outcome of an attempt could not be made',
+      )
+      const message = 'What the worker threw could not be made an error of the task.'
+      return { status: 'failed', error: { code: 'worker-error', message, retryable: false } }
     }
   }
 
@@ -155,14 +169,15 @@ export class Executor {
         : questionFault(asking)
     if (fault !== undefined)
       return this.#fail(attempt, { code: 'worker-error', message: fault, retryable: false })
-    const { request, reference = '', type = 'text', within, expired } = asking
+    const { reference = '', type = 'text', within, expired } = asking
+    const show = (text: string) => attempt.redactor?.text(text) ?? text
     const expiresAt = within === undefined ? undefined : Date.now() + within
     return {
       status: 'suspended',
-      question: { request, reference, type, expiresAt },
+      question: { request: show(asking.request), reference: show(reference), type, expiresAt },
       expired: {
         code: expired?.code ?? 'not-answered',
-        message: expired?.message ?? 'Nobody answered in time.',
+        message: show(expired?.message ?? 'Nobody answered in time.'),
         retryable: false,
       },
     }

@@ -74,6 +74,19 @@ export function withPrefixItems(schema: Json): Json {
   })
 }
 
+/** A schema in which what has a default is not required: it is filled in before anything is checked. */
+export function withOptionalDefaults(schema: Json): Json {
+  return mapSchemas(schema, (inner) => {
+    const { required, properties } = inner
+    if (!Array.isArray(required) || !isSchemaObject(properties)) return inner
+    const hasDefault = (name: Json) => {
+      const property = properties[String(name)]
+      return isSchemaObject(property) && property.default !== undefined
+    }
+    return { ...inner, required: required.filter((name) => !hasDefault(name)) }
+  })
+}
+
 export function isSchemaObject(value: Json | undefined): value is SchemaObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

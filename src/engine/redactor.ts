@@ -8,33 +8,36 @@ const MIN_LENGTH = 4
 /** A shorter line of a secret of several lines is too common to be looked for by itself. */
 const MIN_LINE = 8
 
+/** A pattern of more characters than this may be too large for the engine that compiles it. */
+const MAX_PATTERN = 8_192
+/** A longer form is looked for by itself. */
+const MAX_FORM = 1_024
+
 /**
- * Takes secrets out of what a worker says: as they are, and as they look in JSON, in a URL, in hexadecimal and
- * in base64, also in the midst of something else that was encoded, as in `Authorization: Basic`. Of a secret
- * of several lines, such as a private key, each line is one.
+ * Takes secrets out of what a worker says: as they are, and as they look in JSON, in a URL, in HTML, in
+ * hexadecimal and in base64, also in the midst of something else that was encoded, as in `Authorization:
+ * Basic`. Of a secret of several lines, such as a private key, each line is one; of a header, so is what
+ * follows its scheme.
  */
 export class Redactor {
-  readonly #pattern: RegExp | undefined
+  readonly #long: readonly string[]
+  readonly #patterns: readonly RegExp[]
   readonly #short: ReadonlySet<string>
 
   constructor(secrets: Iterable<string>) {
-    const all = [...new Set(secrets)].filter((secret) => secret !== '')
-    const long = all.filter(({ length }) => length >= MIN_LENGTH)
-    const lines = long.flatMap((secret) => secret.split(/\r?\n/))
-    const parts = [...long, ...lines.filter(({ length }) => length >= MIN_LINE)]
-    const forms = [...new Set(parts.flatMap(formsOf))].filter(({ length }) => length >= MIN_LENGTH)
+    const all = [...new Set([...secrets].flatMap(partsOf))].filter((secret) => secret !== '')
+    const forms = [...new Set(all.filter(({ length }) => length >= MIN_LENGTH).flatMap(formsOf))]
     // The longest first: one secret may be the beginning of another.
-    forms.sort((a, b) => b.length - a.length)
+    const sorted = forms
+      .filter(({ length }) => length >= MIN_LENGTH)
+      .sort((a, b) => b.length - a.length)
     this.#short = new Set(all.filter(({ length }) => length < MIN_LENGTH))
-    this.#pattern =
-      forms.length === 0
-        ? undefined
-        : new RegExp(forms.map((form) => RegExp.escape(form)).join('|'), 'g')
+    this.#long = sorted.filter(({ length }) => length > MAX_FORM)
+    this.#patterns = toPatterns(sorted.filter(({ length }) => length <= MAX_FORM))
   }
 
   text(text: string): string {
-    if (this.#short.has(text)) return REDACTED
-    return this.#pattern === undefined ? text : text.replace(this.#pattern, REDACTED)
+    return this.#short.has(text) ? REDACTED : this.#hide(text)
   }
 
   /** A copy without secrets, those in the names of members included. */
@@ -44,7 +47,7 @@ export class Redactor {
     if (Array.isArray(value)) return value.map((item) => this.json(item))
     if (!isSchemaObject(value)) return value
     const members = Object.entries(value).map(([name, member]): [string, Json] => [
-      this.text(name),
+      this.#hide(name),
       this.json(member),
     ])
     return Object.fromEntries(members)
@@ -52,22 +55,98 @@ export class Redactor {
 
   #number(value: number): Json {
     const text = String(value)
-    return text === this.text(text) ? value : REDACTED
+    return text === this.#hide(text) ? value : REDACTED
+  }
+
+  #hide(text: string): string {
+    try {
+      let shown = text
+      for (const form of this.#long) shown = shown.replaceAll(form, REDACTED)
+      for (const pattern of this.#patterns) shown = shown.replace(pattern, REDACTED)
+      return shown
+    } catch {
+      // Whatever went wrong, and its message may hold the secret: nothing is shown.
+      return REDACTED
+    }
   }
 }
 
+function toPatterns(forms: readonly string[]): RegExp[] {
+  const patterns: RegExp[] = []
+  let parts: string[] = []
+  let size = 0
+  const close = () => {
+    if (parts.length > 0) patterns.push(new RegExp(parts.join('|'), 'g'))
+    parts = []
+    size = 0
+  }
+  for (const form of forms) {
+    const part = RegExp.escape(form)
+    if (size + part.length > MAX_PATTERN) close()
+    parts.push(part)
+    size += part.length + 1
+  }
+  close()
+  return patterns
+}
+
+/** A secret and what of it is one by itself. */
+function partsOf(secret: string): string[] {
+  const text = secret.toWellFormed()
+  const lines = text.split(/\r?\n/).filter(({ length }) => length >= MIN_LINE)
+  const [, scheme = '', token = ''] =
+    /^(Basic|Bearer|Digest|Token|Negotiate) +(\S.*)$/i.exec(text) ?? []
+  const parts = [secret, text, text.trim(), ...lines, token]
+  if (scheme.toLowerCase() === 'basic') {
+    const pair = Buffer.from(token, 'base64').toString()
+    parts.push(pair, pair.slice(pair.indexOf(':') + 1))
+  }
+  for (const [, value = ''] of text.matchAll(/(?:^|;) *[^=;]+=([^;]+)/g)) {
+    if (value.length >= MIN_LINE) parts.push(value)
+  }
+  return parts
+}
+
 function formsOf(secret: string): string[] {
-  const bytes = Buffer.from(secret)
-  const inUrl = encodeURIComponent(secret)
+  const text = secret.toWellFormed()
+  const bytes = Buffer.from(text)
+  const json = JSON.stringify(text).slice(1, -1)
+  const ascii = json.replace(/[\u0080-\uffff]/g, unicodeEscape)
+  const inUrl = encodeURIComponent(text)
+  const strictly = inUrl.replace(/[!'()*]/g, percentEscape)
+  const html = text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;')
+  const hex = bytes.toString('hex')
   return [
     secret,
-    JSON.stringify(secret).slice(1, -1),
+    text,
+    json,
+    json.replaceAll('/', '\\/'),
+    ascii,
+    ascii.replaceAll('/', '\\/'),
+    JSON.stringify(json).slice(1, -1),
     inUrl,
     inUrl.replaceAll('%20', '+'),
-    bytes.toString('hex'),
-    bytes.toString('hex').toUpperCase(),
+    inUrl.replaceAll('%2F', '/'),
+    strictly,
+    strictly.replace(/%[\dA-F]{2}/g, (code) => code.toLowerCase()),
+    html,
+    html.replaceAll("'", '&#39;'),
+    hex,
+    hex.toUpperCase(),
     ...inBase64(bytes),
   ]
+}
+
+function unicodeEscape(letter: string): string {
+  return `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`
+}
+
+function percentEscape(letter: string): string {
+  return `%${letter.charCodeAt(0).toString(16).toUpperCase()}`
 }
 
 /**

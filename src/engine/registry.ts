@@ -8,10 +8,10 @@ import { once } from '../task/once.ts'
 import type { RetryPolicy } from '../task/task.ts'
 import type { AnyWorker } from '../task/worker.ts'
 import { describe, toFaults } from './faults.ts'
-import { withPrefixItems } from './json-schema.ts'
+import { withOptionalDefaults, withPrefixItems } from './json-schema.ts'
 import { schemaFault } from './schema-fault.ts'
 import { SecretFields } from './secret-fields.ts'
-import { acceptingSecretRefs, hasSecretRef } from './secret-refs.ts'
+import { acceptingSecretRefs, badSecretName, hasSecretRef } from './secret-refs.ts'
 import { closed, invalid, parseDefinition, type Schema } from './worker-definition.ts'
 
 /** Tasks performed at once by a worker that does not say. */
@@ -71,7 +71,8 @@ export class Registry {
     if (taken !== undefined) {
       throw invalid(source, `the name ${JSON.stringify(worker.name)} is taken by ${taken.source}`)
     }
-    const input = closed(toSchema(worker.details.input ?? { type: 'object', properties: {} }))
+    const given = toSchema(worker.details.input ?? { type: 'object', properties: {} })
+    const input = closed(withDefaultsOptional(given))
     const output = toSchema(worker.details.output ?? {})
     const entry: Entry = {
       source,
@@ -127,7 +128,16 @@ export class Registry {
     const check = entry.checkInput()
     // A submit without a body is one with an empty object, where that is an input.
     const input = value === undefined && check({}) ? {} : inputToJson(value, name)
-    const checkThis = hasSecretRef(input) ? entry.checkInputOfRefs() : check
+    const refers = hasSecretRef(input)
+    const bad = refers ? badSecretName(input) : undefined
+    if (bad !== undefined) {
+      const named = JSON.stringify(bad.slice(0, 64))
+      throw new ErrandError(
+        'invalid-input',
+        `The input of worker ${name} is refused: ${named} is no name of a secret.`,
+      )
+    }
+    const checkThis = refers ? entry.checkInputOfRefs() : check
     if (checkThis(input)) return input
     const faults = toFaults(checkThis)
     throw new ErrandError(
@@ -173,6 +183,11 @@ export class Registry {
     }
     checkExample(worker.example, checkInput(), source)
   }
+}
+
+function withDefaultsOptional(schema: Schema): Schema {
+  const json = jsonOf(schema)
+  return json === undefined ? schema : (withOptionalDefaults(json) as Schema)
 }
 
 /** As the validator takes it. What cannot be JSON stays, and is refused further on, with its place. */

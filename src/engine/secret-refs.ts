@@ -16,6 +16,18 @@ const REF: Json = {
 /** Keywords under which a schema says what a value is not, or asks about it: there, text stays text. */
 const CONDITIONS = ['not', 'if', 'propertyNames', 'contentSchema']
 
+const IS_NAME = new RegExp(NAME)
+
+/** Whether a secret can have that name: it is that of a file too, and must lead nowhere else. */
+export function isSecretName(name: string): boolean {
+  return IS_NAME.test(name) && !name.includes('..')
+}
+
+/** The first name in an input that no secret can have, wherever it stands. */
+export function badSecretName(value: Json): string | undefined {
+  return [...namesIn(value)].find((name) => !isSecretName(name))
+}
+
 export function isSecretRef(value: Json): value is Json & SecretRef {
   if (!isSchemaObject(value)) return false
   return typeof value.$secret === 'string' && Object.keys(value).length === 1

@@ -1,6 +1,7 @@
-import { open } from 'node:fs/promises'
+import { constants, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { TaskError } from '../task/worker.ts'
+import { isSecretName } from './secret-refs.ts'
 
 /** Of a file, more than this is no secret, in bytes. */
 const MAX_SIZE = 1_048_576
@@ -27,6 +28,12 @@ export class Secrets {
    * @throws {@link TaskError} `unknown-secret`
    */
   async read(name: string): Promise<string> {
+    if (!isSecretName(name)) {
+      const shown = JSON.stringify(name.slice(0, 64))
+      throw new TaskError('unknown-secret', `${shown} is no name of a secret.`, {
+        retryable: false,
+      })
+    }
     const inEnvironment = this.#environment[`${VARIABLE}${name}`]
     if (inEnvironment !== undefined) return inEnvironment
     const inFile = await this.#readFile(name)
@@ -43,27 +50,32 @@ export class Secrets {
   }
 
   async #readFile(name: string): Promise<string | undefined> {
-    // A name has no slash in it, but the one of the folder above is no secret.
-    if (this.#folder === undefined || name === '.' || name === '..') return undefined
+    if (this.#folder === undefined) return undefined
     try {
-      await using file = await open(join(this.#folder, name))
-      const { size } = await file.stat()
-      if (size > MAX_SIZE)
-        throw new TaskError(
-          'unknown-secret',
-          `The file of the secret ${name} is larger than ${MAX_SIZE} bytes.`,
-          { retryable: false },
-        )
-      return (await file.readFile('utf8')).replace(/\r?\n$/, '')
+      // Without waiting for the other end of a pipe, which would hold one of the few threads for files.
+      await using file = await open(
+        join(this.#folder, name),
+        constants.O_RDONLY | constants.O_NONBLOCK,
+      )
+      if (!(await file.stat()).isFile()) throw unreadable(name, 'it is no file')
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(MAX_SIZE + 1), 0, MAX_SIZE + 1, 0)
+      if (bytesRead > MAX_SIZE) throw unreadable(name, `it is larger than ${MAX_SIZE} bytes`)
+      return buffer.toString('utf8', 0, bytesRead).replace(/\r?\n$/, '')
     } catch (error) {
       if (error instanceof TaskError) throw error
       const code = error instanceof Error && 'code' in error ? error.code : undefined
       if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
-      throw new TaskError(
-        'unreadable-secret',
-        `The file of the secret ${name} cannot be read: ${code}.`,
-        { cause: error },
-      )
+      throw unreadable(name, String(code), error)
     }
   }
+}
+
+function unreadable(name: string, why: string, cause?: unknown): TaskError {
+  return new TaskError(
+    'unreadable-secret',
+    `The file of the secret ${name} cannot be read: ${why}.`,
+    {
+      cause,
+    },
+  )
 }

@@ -83,9 +83,14 @@ export class Waiters {
     waiter.disarm()
     const waiting = this.#byTask.get(waiter.id)
     if (waiting === waiter) this.#byTask.delete(waiter.id)
-    if (!(waiting instanceof Set)) return
-    waiting.delete(waiter)
-    if (waiting.size === 0) this.#byTask.delete(waiter.id)
+    else if (waiting instanceof Set) {
+      waiting.delete(waiter)
+      if (waiting.size === 0) this.#byTask.delete(waiter.id)
+    }
+    if (this.#byTask.size > 0) return
+    clearTimeout(this.#armSoon)
+    this.#armSoon = undefined
+    this.#fresh = []
   }
 
   settled(task: Task): void {

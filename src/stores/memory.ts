@@ -351,10 +351,7 @@ export class MemoryStore implements Store {
       if (task.attempt !== attempt) continue
       for (const step of route(task.status, 'canceling')) this.#move(task, step)
     }
-    this.#settleUnstarted(
-      task,
-      canceled(task.status === 'waiting' ? 'while it waited' : 'before it ran'),
-    )
+    this.#settleUnstarted(task, canceled(whenUnstarted(task)))
     return task
   }
 
@@ -444,8 +441,16 @@ function shownKey(task: NewTask | undefined): string {
 }
 
 function canceled(when: string): Settled {
-  const message = `The task was canceled ${when}.`
+  const message = `The task was canceled ${when.replace(/\.$/, '')}.`
   return { status: 'canceled', error: { code: 'canceled', message, retryable: false } }
+}
+
+function whenUnstarted({ status, attempt, error }: Task): string {
+  if (status === 'waiting') return 'while it waited'
+  if (attempt === 0) return 'before it ran'
+  const cause =
+    error === undefined ? '' : `, of which the last failed with ${error.code}: ${error.message}`
+  return `between its attempts${cause}`
 }
 
 function pastDeadline(what: string): Failure {

@@ -25,6 +25,9 @@ const PRIVATE: readonly Subnet[] = [
   ['192.168.0.0', 16],
   ['100.64.0.0', 10],
   ['fc00::', 7],
+  ['fe80::', 10],
+  ['fec0::', 10],
+  ['64:ff9b:1::', 48],
 ]
 const LOOPBACK: readonly Subnet[] = [
   ['127.0.0.0', 8],

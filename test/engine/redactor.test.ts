@@ -70,3 +70,52 @@ t.test('in JSON it is taken out of values, names and numbers', async (t) => {
     [`x-${REDACTED}`]: { b: 'no' },
   })
 })
+
+t.test('a secret of any length, and any number of them, is hidden and never throws', async (t) => {
+  const long = Array.from({ length: 60_000 }, (_, i) =>
+    String.fromCharCode(33 + ((i * 7) % 90)),
+  ).join('')
+  const many = Array.from({ length: 3_000 }, (_, i) => `secret-number-${i}-of-many`)
+  const redactor = new Redactor([long, ...many, 'lone \ud800 surrogate'])
+  t.equal(redactor.text(`before ${long} after`), `before ${REDACTED} after`)
+  t.equal(redactor.text(`x ${many[2_999]} y`), `x ${REDACTED} y`)
+})
+
+t.test('what a header or a cookie carries is a secret by itself', async (t) => {
+  const pair = 'user:hunter2-secret'
+  const redactor = new Redactor([
+    'Bearer tok-abcdef-123456',
+    `Basic ${Buffer.from(pair).toString('base64')}`,
+    'sid=abcdef123456; t=zzzzyyyyxxxx',
+    'trimmed1\n',
+  ])
+  for (const text of [
+    'tok-abcdef-123456',
+    pair,
+    'hunter2-secret',
+    'abcdef123456',
+    'zzzzyyyyxxxx',
+    'trimmed1',
+  ])
+    t.equal(redactor.text(`<${text}>`), `<${REDACTED}>`, text)
+})
+
+t.test('the escapes of other languages are known', async (t) => {
+  const redactor = new Redactor(['pä/ss!w"or&d'])
+  const texts = [
+    'p\\u00e4\\/ss!w\\"or&d',
+    'pä\\/ss!w\\"or&d',
+    'p%C3%A4/ss!w%22or%26d',
+    'p%c3%a4%2fss%21w%22or%26d',
+    'pä/ss!w&quot;or&amp;d',
+  ]
+  for (const text of texts) t.equal(redactor.text(`<${text}>`), `<${REDACTED}>`, text)
+})
+
+t.test('a short secret changes no number and no name', async (t) => {
+  t.strictSame(new Redactor(['200', 'text']).json({ text: 'ok', status: 200, a: '200' }), {
+    [REDACTED]: 'ok',
+    status: 200,
+    a: REDACTED,
+  })
+})

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import t from 'tap'
 import {
@@ -65,6 +66,10 @@ t.test('secrets come from the environment, then from files', async (t) => {
   })
   await t.rejects(secrets.read('..'), { code: 'unknown-secret' })
   await t.rejects(secrets.read('DIR'), { code: 'unreadable-secret' })
+  execFileSync('mkfifo', [join(folder, 'PIPE')])
+  await t.rejects(secrets.read('PIPE'), { code: 'unreadable-secret' }, 'a pipe is not waited for')
+  for (const name of ['../FILE', 'DIR/../FILE', '/etc/passwd', 'a..b', '', 'x'.repeat(200)])
+    await t.rejects(secrets.read(name), { code: 'unknown-secret', retryable: false }, name)
   await t.rejects(new Secrets(join(folder, 'none'), {}).read('FILE'), { code: 'unknown-secret' })
   await t.rejects(new Secrets(undefined, {}).read('FILE'), { code: 'unknown-secret' })
 })
@@ -112,6 +117,8 @@ t.test('a task is given the secret, and shows the reference', async (t) => {
     { token: { $secret: 'TOKEN', more: 1 } },
     { token: 'abc', count: ref },
     { token: ref, extra: ref },
+    { token: 'abc', more: { $secret: '../TOKEN' } },
+    { token: 'abc', more: [{ deep: { $secret: '../../etc/passwd' } }] },
   ]) {
     await t.rejects(app.errand.submit('w', input), { code: 'invalid-input' }, JSON.stringify(input))
   }

@@ -136,7 +136,7 @@ t.test('each worker has an operation of its own, with its body, example and outp
   const submit = document.paths['/workers/echo']?.post
   const media = submit?.requestBody?.content['application/json']
   const body = media?.schema ?? {}
-  t.match(body, { type: 'object', required: ['text', 'times'], additionalProperties: false })
+  t.match(body, { type: 'object', required: ['text'], additionalProperties: false })
   t.strictSame(media?.example ?? body.examples, { text: 'hello', times: 2 })
   t.ok(new Ajv2020({ strict: false }).validate(body, { text: 'hello', times: 2 }))
   const settled = submit?.responses['200']?.content?.['application/json']?.schema

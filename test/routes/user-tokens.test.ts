@@ -8,9 +8,11 @@ const key = 'a-key-of-the-test'
 t.test('a token is given out for the own origins alone', async (t) => {
   const tokens = new UserTokens(key)
   tokens.serve('https://errand.example.com/base')
-  t.type(tokens.issue('https://errand.example.com/tasks'), 'string')
+  t.type(tokens.issue('https://errand.example.com/base/tasks'), 'string')
   for (const url of [
-    'http://errand.example.com/',
+    'http://errand.example.com/base/',
+    'https://errand.example.com/other',
+    'https://errand.example.com/based/',
     'https://errand.example.com:444/',
     'https://x.errand.example.com/',
     'https://errand.example.com@evil.example/',

@@ -28,7 +28,7 @@ t.test('the list names every worker, by name, with all that a client needs', asy
     status: 'enabled',
     maxNumTasks: 10,
     counts: Object.fromEntries(STATUSES.map((status) => [status, 0])),
-    input: { type: 'object', additionalProperties: false, required: ['text', 'times'] },
+    input: { type: 'object', additionalProperties: false, required: ['text'] },
     output: { properties: { text: { type: 'string' } } },
     example: { text: 'hello', times: 2 },
   })

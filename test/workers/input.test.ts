@@ -150,3 +150,16 @@ t.test('thousands of questions leave nothing behind', async (t) => {
   for (const { task } of inserted) await app.errand.respond(task.id, 'x', 'a')
   t.equal((await app.errand.worker('input')).counts.completed, 1_000)
 })
+
+t.test('a question shows no secret, and is answered with the secrets resolved', async (t) => {
+  const secretsDir = t.testdir({ DB: 'hunter2-very-secret' })
+  const app = await startApp(t, { secretsDir })
+  const ref = { $secret: 'DB' }
+  const id = await submit(app, 'input', { request: ref, reference: ref })
+  await inStatus(app, id, 'waiting')
+  t.match((await app.errand.get(id)).question, { request: '[redacted]', reference: '[redacted]' })
+  t.match(await app.errand.respond(id, 'it is hunter2-very-secret', 'ada'), {
+    status: 'completed',
+    output: { response: 'it is [redacted]', reference: '[redacted]' },
+  })
+})

@@ -1,6 +1,6 @@
 /** Names of headers that show who the caller is. */
 const NAMES =
-  '^(?:proxy-)?authorization$|^cookie2?$|token|secret|passw|credential|api-?key|access-key|subscription-key|functions-key'
+  '^(?:proxy-)?authorization$|^cookie2?$|token|secret|passw|credential|session|signature|x-auth|api-?key|access-key|subscription-key|functions-key'
 const CREDENTIAL = new RegExp(NAMES, 'i')
 
 /** The same as a pattern of JSON Schema, which has no flags. */
